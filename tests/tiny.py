@@ -167,7 +167,7 @@ class _Pickler(pickle.Pickler):
         if not isinstance(obj, torch.storage.TypedStorage):
             return None
         key = str(len(self.sizes))
-        self.sizes[key] = obj.untyped_storage().nbytes()
+        self.sizes[key] = obj._untyped_storage.nbytes()
         return ("storage", torch.FloatStorage, key, "cpu", self.sizes[key] // 4)
 
 
