@@ -1,0 +1,30 @@
+"""The registry's tables, gathered so that callers write `from registry.models import Entry`."""
+
+from registry.models.catalog import CommercialUse, DownloadCount, Entry, Kind, Status, Tag, Version, Visibility
+from registry.models.files import Blob, BlobHash, File, Role, TensorIndex, TimelineStep, Upload, Verdict
+from registry.models.living import Living
+from registry.models.people import Rating, Scope, Token, User
+
+__all__ = [
+    "Blob",
+    "BlobHash",
+    "CommercialUse",
+    "DownloadCount",
+    "Entry",
+    "File",
+    "Kind",
+    "Living",
+    "Rating",
+    "Role",
+    "Scope",
+    "Status",
+    "Tag",
+    "TensorIndex",
+    "TimelineStep",
+    "Token",
+    "Upload",
+    "User",
+    "Verdict",
+    "Version",
+    "Visibility",
+]

@@ -1,0 +1,1 @@
+"""Our own REST API: creators upload, publish and watch."""

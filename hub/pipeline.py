@@ -1,0 +1,89 @@
+"""What each state sets in motion, as one table, and the sweep that finds what a broker lost or a dead worker dropped."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from hub.celery import app
+from inference.models import Derivative
+from registry import lifecycle, uploads
+from registry.lifecycle import DerivativeState, FileState
+from registry.models import File
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The task that a state calls for, and the queue whose workers do it."""
+
+    task: str
+    queue: str
+
+
+TABLE: dict[tuple[type, str], Stage] = {
+    (File, FileState.QUEUED): Stage("scanner.examine", "cpu"),
+    (File, FileState.CLEAN): Stage("inference.settle", "cpu"),
+    (File, FileState.DANGER): Stage("scanner.seal", "cpu"),
+    (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
+}
+LIVES = (File, Derivative)
+
+SEND_AGAIN_AFTER = timedelta(seconds=45)
+"""A row that still waits this long after a worker was told of it is sent again: within a minute, as promised."""
+BATCH = 50
+"""Rows sent again per sweep, and the queue length above which none are: copies must not flood a busy queue."""
+
+
+def connect() -> None:
+    """Listen to moves: each nudges a worker when its transaction commits."""
+    lifecycle.moved.connect(_on_move, dispatch_uid="hub.pipeline")
+
+
+def _on_move(sender: type, row: Any, **_: Any) -> None:
+    if (sender, row.state) in TABLE and row.send_after is None:
+        transaction.on_commit(partial(nudge, sender, row.pk, row.state))
+
+
+def nudge(model: type, pk: int, state: str) -> bool:
+    """Tell a worker that a row waits. False when the broker is away: the sweep will tell again, so nothing is lost."""
+    stage = TABLE[model, state]
+    try:
+        app.send_task(stage.task, args=[pk], queue=stage.queue, retry=False)
+    except Exception as error:  # whatever a broker client raises: a nudge may fail, the request may not
+        log.warning("broker away, %s %s waits for the sweep: %s", model.__name__, pk, error)
+        return False
+    model.objects.filter(pk=pk, state=state).update(send_after=timezone.now() + SEND_AGAIN_AFTER)  # type: ignore[attr-defined]
+    return True
+
+
+def sweep() -> dict[str, int]:
+    """Find what was lost: claims whose lease ended, rows that wait untold, uploads that nobody continues. Counts of each."""
+    found = {"reclaimed": sum(lifecycle.reclaim(model) for model in LIVES), "expired": uploads.expire(), "sent": 0}
+    for (model, state), stage in TABLE.items():
+        if waiting_messages(stage.queue) < BATCH:
+            found["sent"] += _send_waiting(model, state)
+    return found
+
+
+def _send_waiting(model: Any, state: str) -> int:
+    due = Q(send_after=None) | Q(send_after__lte=timezone.now())
+    rows = model.objects.filter(due, state=state).order_by("moved_at").values_list("pk", flat=True)[:BATCH]
+    return sum(nudge(model, pk, state) for pk in rows)
+
+
+def waiting_messages(queue: str) -> int:
+    """Messages that wait in a queue; 0 when the broker does not answer (sending will say so itself)."""
+    try:
+        with app.connection_for_read() as connection:
+            return int(connection.default_channel.client.llen(queue))
+    except Exception:
+        return 0

@@ -1,0 +1,261 @@
+"""Django settings, all from the environment (see deploy/env.example). No logic beyond choosing between local disk and S3."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+
+from hub.env import ROOT, data_dir, env, secret_key, storage_kind
+
+BASE_DIR = ROOT
+DATA = data_dir()
+SECRET_KEY = secret_key(DATA)
+DEBUG = env.bool("WEIGH_DEBUG", default=False)
+PUBLIC_URL = env("WEIGH_PUBLIC_URL", default="")
+
+_hosts = ["127.0.0.1", "localhost", "[::1]"]
+if PUBLIC_URL:
+    _hosts.append(urlsplit(PUBLIC_URL).hostname or "")
+ALLOWED_HOSTS = [*_hosts, *env.list("WEIGH_ALLOWED_HOSTS", default=[])]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "registry",
+    "scanner",
+    "inference",
+    "hub",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "hub.requests.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "hub.urls"
+WSGI_APPLICATION = "hub.wsgi.application"
+APPEND_SLASH = False  # a redirect would turn a program's POST into a GET
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "hub.web.site.context",
+            ]
+        },
+    }
+]
+
+# --- people -------------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "registry.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = env("WEIGH_EMAIL_VERIFICATION", default="none")
+ACCOUNT_USERNAME_MIN_LENGTH = 2
+ACCOUNT_USERNAME_VALIDATORS = "registry.models.people.username_validators"
+ACCOUNT_ADAPTER = "hub.web.accounts.AccountAdapter"
+OPEN_SIGNUP = env.bool("WEIGH_OPEN_SIGNUP", default=True)
+EMAIL_CONFIG = env.email_url("WEIGH_EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+
+# --- stores -------------------------------------------------------------------------------------------------------------
+DATABASES = {"default": {**env.db_url("DATABASE_URL", default="postgresql://hub@127.0.0.1:5432/hub"), "CONN_MAX_AGE": 60}}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = f"-c statement_timeout={env.int('WEIGH_STATEMENT_TIMEOUT_MS', default=30_000)}"
+DATABASES["default"]["TEST"] = {"NAME": env("WEIGH_TEST_DB", default="test_weighhouse")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+_cache_url = env("WEIGH_CACHE_URL", default="")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _cache_url}
+    if _cache_url
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+STORAGE_KIND = storage_kind()
+STORAGE_ROOT = DATA / "storage"
+SCRATCH = DATA / "scratch"
+S3 = {
+    "endpoint_url": env("WEIGH_S3_ENDPOINT", default=""),
+    "public_endpoint": env("WEIGH_S3_PUBLIC_ENDPOINT", default=""),
+    "access_key": env("WEIGH_S3_KEY", default=""),
+    "secret_key": env("WEIGH_S3_SECRET", default=""),
+    "region_name": env("WEIGH_S3_REGION", default="us-east-1"),
+}
+S3_BUCKETS = {
+    "models": env("WEIGH_S3_BUCKET", default="weighhouse-models"),
+    "quarantine": env("WEIGH_S3_QUARANTINE_BUCKET", default="weighhouse-quarantine"),
+    "media": env("WEIGH_S3_MEDIA_BUCKET", default="weighhouse-media"),
+}
+
+
+def _storage(alias: str) -> dict:
+    """Backend of one storage alias: a folder of the data directory, or a bucket."""
+    if STORAGE_KIND == "local":
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": STORAGE_ROOT / alias, "base_url": None, "file_permissions_mode": 0o640},
+        }
+    options = {key: value for key, value in S3.items() if key != "public_endpoint"}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            **options,
+            "bucket_name": S3_BUCKETS[alias],
+            "addressing_style": "path",
+            "signature_version": "s3v4",
+            "default_acl": None,
+            "file_overwrite": False,
+        },
+    }
+
+
+STORAGES = {
+    "default": _storage("media"),
+    "models": _storage("models"),
+    "quarantine": _storage("quarantine"),
+    "media": _storage("media"),
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("WEIGH_STATIC_ROOT", default=str(DATA / "static"))()
+STATICFILES_DIRS = [ROOT / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- uploads ------------------------------------------------------------------------------------------------------------
+MAX_FILE_BYTES = env.int("WEIGH_MAX_FILE_BYTES", default=50 * 2**30)
+PART_SIZE_BYTES = env.int("WEIGH_PART_SIZE_BYTES", default=16 * 2**20)
+USER_QUOTA_BYTES = env.int("WEIGH_USER_QUOTA_BYTES", default=500 * 2**30)
+UPLOAD_EXPIRY_HOURS = env.int("WEIGH_UPLOAD_EXPIRY_HOURS", default=24)
+SIGNED_URL_SECONDS = env.int("WEIGH_SIGNED_URL_SECONDS", default=6 * 3600)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+USE_X_ACCEL = True
+
+# --- workers ------------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = env("WEIGH_BROKER_URL", default="redis://127.0.0.1:6379/0")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False  # the sweep is the only retry: it counts attempts, a broker does not
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "cpu"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 12 * 3600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "health_check_interval": 30,
+}
+CELERY_TASK_PUBLISH_RETRY = False  # a lost nudge is found by the sweep; a request must not wait for a broker
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}}}
+LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)
+SCAN_TIMEOUT_SECONDS = env.int("WEIGH_SCAN_TIMEOUT_SECONDS", default=60)
+
+# --- API ----------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["hub.api.tokens.BearerAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "hub.api.errors.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Weighhouse API",
+    "DESCRIPTION": "Create entries, upload weights, watch them being judged, publish. Bearer tokens are made on the account page.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/hub/",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- safety -------------------------------------------------------------------------------------------------------------
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "style-src-attr": ["'unsafe-inline'"],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF, *([S3["public_endpoint"]] if STORAGE_KIND == "s3" and S3["public_endpoint"] else [])],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+_https = env.bool("WEIGH_HTTPS", default=PUBLIC_URL.startswith("https://"))
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("WEIGH_BEHIND_PROXY", default=False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"no_tokens": {"()": "hub.requests.TokenFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_tokens"]}},
+    "root": {"handlers": ["console"], "level": env("WEIGH_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}, "botocore": {"level": "WARNING"}, "boto3": {"level": "WARNING"}},
+}

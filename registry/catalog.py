@@ -1,0 +1,161 @@
+"""Writes to the catalogue, named by verb: create, change, publish, withdraw, delete. Permission is the caller's to check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.postgres.search import SearchVector
+from django.db import transaction
+from django.db.models import F, Max, Value
+from django.utils import timezone
+from django.utils.text import slugify
+
+from registry import timeline
+from registry.formats.errors import FormatError
+from registry.lifecycle import FileState
+from registry.models import Entry, File, Status, Tag, User, Version
+
+MAX_TAGS = 30
+IN_WORK = (FileState.UPLOADING, FileState.QUEUED, FileState.SCANNING, FileState.CLEAN, FileState.CONVERTING)
+
+
+class Refused(FormatError):
+    """The catalogue cannot take this change now; code and sentence say why."""
+
+
+@transaction.atomic
+def create_entry(owner: User, *, name: str, kind: str, tags: Iterable[str] = (), **fields: Any) -> Entry:
+    """A new entry; its slug is made from the name and unique among the owner's."""
+    entry = Entry.objects.create(owner=owner, name=name, kind=kind, slug=_free_slug(owner, name), **fields)
+    set_tags(entry, tags)
+    reindex(entry)
+    return entry
+
+
+@transaction.atomic
+def change_entry(entry: Entry, *, tags: Iterable[str] | None = None, **fields: Any) -> Entry:
+    for name, value in fields.items():
+        setattr(entry, name, value)
+    entry.save()
+    if tags is not None:
+        set_tags(entry, tags)
+    reindex(entry)
+    return entry
+
+
+@transaction.atomic
+def create_version(entry: Entry, *, name: str, base_model: str, **fields: Any) -> Version:
+    """A new draft, placed before the versions that exist: the newest comes first."""
+    Version.objects.filter(entry=entry).update(position=F("position") + 1)
+    version = Version.objects.create(entry=entry, name=name, base_model=base_model, position=0, **fields)
+    reindex(entry)
+    return version
+
+
+@transaction.atomic
+def change_version(version: Version, **fields: Any) -> Version:
+    for name, value in fields.items():
+        setattr(version, name, value)
+    version.save()
+    reindex(version.entry)
+    return version
+
+
+@transaction.atomic
+def publish(version: Version) -> Version:
+    """Make a version public. Raises `Refused` while it has no file that may be downloaded, saying what it waits for."""
+    if version.entry.gone or version.deleted_at:
+        raise Refused("publish:gone", "This version was deleted. Create a new one.")
+    if version.status == Status.PUBLISHED:
+        return version
+    files = list(version.files.select_related("blob"))
+    if not any(file.downloadable for file in files):
+        raise Refused("publish:not-ready", _why_not(files))
+    now = timezone.now()
+    version.status, version.published_at = Status.PUBLISHED, version.published_at or now
+    version.withdrawn_at, version.withdrawn_reason = None, ""
+    version.save()
+    Entry.objects.filter(pk=version.entry_id).update(published_at=now, live=True)
+    for file in files:
+        if file.role == "uploaded":
+            timeline.mark(file, "published")
+    reindex(version.entry)
+    return version
+
+
+def _why_not(files: list[File]) -> str:
+    if not files:
+        return "There is nothing to publish yet: upload a file to this version first."
+    if any(file.state in IN_WORK for file in files):
+        return "Its files are still being examined. Wait until one is ready, then publish."
+    return "None of its files may be downloaded: look at each file's page for the reason and what to do."
+
+
+@transaction.atomic
+def withdraw(version: Version, reason: str = "") -> Version:
+    """Take a version back: a tombstone stays, which keeps name, metadata and hashes."""
+    version.status, version.withdrawn_at, version.withdrawn_reason = Status.WITHDRAWN, timezone.now(), reason[:300]
+    version.save()
+    _after_removal(version.entry)
+    return version
+
+
+@transaction.atomic
+def delete_version(version: Version, reason: str = "") -> None:
+    """Delete for good; a version that was never published leaves nothing, any other leaves a tombstone."""
+    if version.published_at is None:
+        version.delete()
+        reindex(version.entry)
+        return
+    version.deleted_at = timezone.now()
+    version.withdrawn_reason = reason[:300]
+    version.save()
+    _after_removal(version.entry)
+
+
+@transaction.atomic
+def delete_entry(entry: Entry, reason: str = "") -> None:
+    """As `delete_version`, for a whole entry."""
+    if entry.published_at is None:
+        entry.delete()
+        return
+    entry.deleted_at, entry.deleted_reason = timezone.now(), reason[:300]
+    entry.save()
+    reindex(entry)
+
+
+def _after_removal(entry: Entry) -> None:
+    left = entry.versions.filter(status=Status.PUBLISHED, deleted_at=None).aggregate(newest=Max("published_at"))
+    Entry.objects.filter(pk=entry.pk).update(live=left["newest"] is not None, published_at=left["newest"] or entry.published_at)
+    reindex(entry)
+
+
+def set_tags(entry: Entry, names: Iterable[str]) -> None:
+    """Replace the tags: lower-case, single spaces, at most `MAX_TAGS`."""
+    clean = list(dict.fromkeys(" ".join(name.lower().split())[:60] for name in names if name.strip()))[:MAX_TAGS]
+    Tag.objects.bulk_create([Tag(name=name) for name in clean], ignore_conflicts=True)
+    entry.tags.set(Tag.objects.filter(name__in=clean))
+
+
+def reindex(entry: Entry) -> None:
+    """Bring the search column up to date, in the writer's transaction: what is saved is found."""
+    versions = entry.versions.filter(deleted_at=None)
+    words = [word for version in versions for word in (*version.trigger_words, version.name, version.base_model)]
+    files = File.objects.filter(version__in=versions).values_list("name", flat=True)
+    vector = (
+        SearchVector(Value(entry.name), weight="A", config="simple")
+        + SearchVector(Value(" ".join([entry.owner.username, *entry.tags.values_list("name", flat=True)])), weight="B", config="simple")
+        + SearchVector(
+            Value(" ".join([*words, *(name.replace("_", " ").replace(".", " ") for name in files)])), weight="C", config="simple"
+        )
+        + SearchVector(Value(entry.description[:20_000]), weight="D", config="simple")
+    )
+    Entry.objects.filter(pk=entry.pk).update(search=vector)
+
+
+def _free_slug(owner: User, name: str) -> str:
+    stem = slugify(name)[:70] or "model"
+    taken = set(Entry.objects.filter(owner=owner, slug__startswith=stem).values_list("slug", flat=True))
+    candidates = [stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))]
+    return next(slug for slug in candidates if slug not in taken)

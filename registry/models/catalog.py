@@ -1,0 +1,169 @@
+"""What people see: entries, their versions and tags. Files are in `files.py`, writes in `registry/catalog.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from django.db.models.functions import Upper
+from django.utils import timezone
+
+from registry.models.people import Rating, User
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from registry.models.files import File
+
+
+class Kind(models.TextChoices):
+    CHECKPOINT = "checkpoint", "Checkpoint"
+    LORA = "lora", "LoRA"
+    EMBEDDING = "embedding", "Embedding"
+    HYPERNETWORK = "hypernetwork", "Hypernetwork"
+    VAE = "vae", "VAE"
+    CONTROLNET = "controlnet", "ControlNet"
+    UPSCALER = "upscaler", "Upscaler"
+    OTHER = "other", "Other"
+
+
+class Visibility(models.TextChoices):
+    PUBLIC = "public", "Public: everybody finds it"
+    UNLISTED = "unlisted", "Unlisted: only who has the link"
+    PRIVATE = "private", "Private: only you"
+
+
+class Status(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    PUBLISHED = "published", "Published"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class CommercialUse(models.TextChoices):
+    """What others may earn money with; spellings are Civitai's."""
+
+    IMAGE = "Image", "Sell images made with it"
+    RENT_CIVIT = "RentCivit", "Run it on a paid service of this hub's kind"
+    RENT = "Rent", "Run it on any paid service"
+    SELL = "Sell", "Sell the model or merges of it"
+
+
+class Tag(models.Model):
+    name = models.CharField(max_length=60, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Entry(models.Model):
+    """A page of the registry: one checkpoint, LoRA, embedding... People and addresses say "model"."""
+
+    owner = models.ForeignKey(User, models.PROTECT, related_name="entries")
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=80)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    description = models.TextField(blank=True, help_text="Markdown.")
+    tags = models.ManyToManyField(Tag, related_name="entries", blank=True)
+    visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
+    rating = models.PositiveSmallIntegerField(choices=Rating.choices, default=Rating.PG)
+    allow_no_credit = models.BooleanField(default=True)
+    allow_commercial_use = ArrayField(models.CharField(max_length=12, choices=CommercialUse.choices), default=list, blank=True)
+    allow_derivatives = models.BooleanField(default=True)
+    allow_different_license = models.BooleanField(default=True)
+    spdx = models.CharField("SPDX licence", max_length=80, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    published_at = models.DateTimeField(null=True, blank=True, help_text="When the newest published version came out.")
+    live = models.BooleanField(default=False, editable=False, help_text="It has a published version.")
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    deleted_reason = models.CharField(max_length=300, blank=True)
+    download_count = models.PositiveBigIntegerField(default=0, editable=False)
+    search = SearchVectorField(null=True, editable=False)
+
+    versions: RelatedManager[Version]
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [models.UniqueConstraint(fields=["owner", "slug"], name="entry_owner_slug")]
+        indexes = [
+            GinIndex(fields=["search"], name="entry_search"),
+            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="entry_name_trgm"),
+            models.Index(fields=["-published_at", "-id"], name="entry_newest"),
+            models.Index(fields=["-download_count", "-id"], name="entry_downloads"),
+            models.Index(fields=["kind", "-published_at", "-id"], name="entry_kind_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def gone(self) -> bool:
+        """Deleted: a tombstone is left, which keeps name, metadata and hashes."""
+        return self.deleted_at is not None
+
+
+class Version(models.Model):
+    """One release of an entry."""
+
+    entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
+    name = models.CharField(max_length=80)
+    position = models.PositiveIntegerField(default=0, help_text="Lower comes first.")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
+    base_model = models.CharField(max_length=60, help_text="What the creator declares; what the tensors say is on the file.")
+    description = models.TextField(blank=True, help_text="What is new. Markdown.")
+    trigger_words = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    weight = models.FloatField(null=True, blank=True, help_text="Recommended strength of an add-on.")
+    clip_skip = models.PositiveSmallIntegerField(null=True, blank=True)
+    sampler = models.CharField(max_length=60, blank=True)
+    steps = models.PositiveSmallIntegerField(null=True, blank=True)
+    cfg_scale = models.FloatField(null=True, blank=True)
+    negative_prompt = models.TextField(blank=True)
+    vae = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.CharField(max_length=300, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    download_count = models.PositiveBigIntegerField(default=0, editable=False)
+
+    files: RelatedManager[File]
+
+    class Meta:
+        ordering = ["position", "-id"]
+        indexes = [
+            models.Index(fields=["entry", "status", "position"], name="version_of_entry"),
+            models.Index(fields=["base_model", "status"], name="version_base"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry.name} {self.name}"
+
+    @property
+    def gone(self) -> bool:
+        """Withdrawn or deleted (or its entry is): metadata and hashes stay, bytes are not served."""
+        return self.deleted_at is not None or self.status == Status.WITHDRAWN or self.entry.gone
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The recommended settings that the creator filled in; empty ones left out."""
+        names = ("weight", "clip_skip", "sampler", "steps", "cfg_scale", "negative_prompt", "vae")
+        return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, "")}
+
+
+class DownloadCount(models.Model):
+    """Downloads of one file on one day: appended to, folded into the counters by the sweep."""
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="+")
+    file_id = models.PositiveBigIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+    folded = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=models.Q(folded=False), name="download_unfolded")]

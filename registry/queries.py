@@ -1,0 +1,134 @@
+"""Reads: who may see what, what is published, what matches. Every page and protocol asks here, so there is one permission check."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery, SearchRank
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
+
+from registry import storage
+from registry.lifecycle import FileState
+from registry.models import Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
+
+HEX = re.compile(r"[0-9A-F]{8,64}")
+EMPTY_DATA = "E3B0C44298FC"
+"""AutoV3 of a file without tensor bytes: it would match anything broken, so it matches nothing."""
+
+
+def is_moderator(user: Any) -> bool:
+    return bool(user and user.is_authenticated and user.moderates)
+
+
+def is_owner(user: Any, entry: Entry) -> bool:
+    return bool(user and user.is_authenticated and entry.owner_id == user.pk)
+
+
+def may_edit(user: Any, entry: Entry) -> bool:
+    """Owners change their own entries; moderators may change any."""
+    return is_owner(user, entry) or is_moderator(user)
+
+
+def may_read(user: Any, entry: Entry) -> bool:
+    """The one permission check for reading: public and unlisted by everybody once published, else owner and moderators."""
+    if may_edit(user, entry):
+        return True
+    return entry.visibility != Visibility.PRIVATE and entry.published_at is not None
+
+
+def may_read_version(user: Any, version: Version) -> bool:
+    if may_edit(user, version.entry):
+        return True
+    return may_read(user, version.entry) and version.status != Status.DRAFT
+
+
+def listed() -> QuerySet[Entry]:
+    """Entries that browsing shows: public, alive, with something published."""
+    return Entry.objects.filter(visibility=Visibility.PUBLIC, deleted_at=None, live=True)
+
+
+def readable(user: Any) -> QuerySet[Entry]:
+    """Entries that this user may open by address, tombstones included."""
+    if is_moderator(user):
+        return Entry.objects.all()
+    rule = Q(published_at__isnull=False) & ~Q(visibility=Visibility.PRIVATE)
+    if user and user.is_authenticated:
+        rule |= Q(owner=user)
+    return Entry.objects.filter(rule)
+
+
+def published_versions() -> QuerySet[Version]:
+    return Version.objects.filter(status=Status.PUBLISHED, deleted_at=None)
+
+
+def downloadable_files() -> QuerySet[File]:
+    """Only what was found clean and lies in the open store."""
+    return File.objects.filter(state=FileState.READY, blob__verdict=Verdict.SUCCESS, blob__stored=True, blob__sealed=False)
+
+
+def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:
+    """Everything a card or a list row shows, in a constant number of queries."""
+    versions = published_versions().prefetch_related(Prefetch("files", files_with_blobs())).order_by("position", "-id")
+    return entries.select_related("owner").prefetch_related("tags", Prefetch("versions", versions, to_attr="shown_versions"))
+
+
+def files_with_blobs() -> QuerySet[File]:
+    return File.objects.select_related("blob", "source").prefetch_related("blob__hashes").order_by("id")
+
+
+def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
+    """Entries that match `text`: full text over name, creator, tags, trigger words, description and file names, or part of the name.
+
+    A hash of 8 or more hex digits finds the entry that holds the file.
+    """
+    text = text.replace("\x00", "").strip()[:200]
+    if not text:
+        return entries
+    if HEX.fullmatch(text.upper().removeprefix("0X")):
+        hit = entries.filter(Exists(File.objects.filter(version__entry=OuterRef("pk"), blob__in=blobs_by_hash(text))))
+        if hit.exists():
+            return hit
+    query = SearchQuery(text, search_type="websearch", config="simple")
+    prefix = _prefix_query(text)
+    rule = Q(search=query) | Q(name__icontains=text)
+    if prefix is not None:
+        rule |= Q(search=prefix)
+    return entries.filter(rule).annotate(rank=SearchRank(F("search"), query)).order_by("-rank", "-download_count", "-id")
+
+
+def _prefix_query(text: str) -> SearchQuery | None:
+    """The last word as a prefix, so that results come while typing."""
+    words = re.findall(r"\w+", text)[:8]
+    if not words:
+        return None
+    return SearchQuery(" & ".join([*words[:-1], f"{words[-1]}:*"]), search_type="raw", config="simple")
+
+
+def blobs_by_hash(value: str) -> QuerySet[Blob]:
+    """Blobs with this hash of any kind, any case, `0x` tolerated; prefixes of SHA256 and AutoV3 from 8 digits on."""
+    value = value.strip().upper().removeprefix("0X")
+    if not HEX.fullmatch(value) or value.startswith(EMPTY_DATA):
+        return Blob.objects.none()
+    exact = Q(value=value)
+    prefix = Q(value__startswith=value, kind__in=["SHA256", "AutoV3"])
+    return Blob.objects.filter(Exists(BlobHash.objects.filter(exact | prefix, blob=OuterRef("pk"))))
+
+
+def readable_blob(user: User, sha256: str) -> Blob | None:
+    """The stored blob of this SHA-256 if the user may read a file of it already: otherwise its existence stays a secret."""
+    blob = Blob.objects.filter(sha256=sha256, stored=True, sealed=False).exclude(verdict=Verdict.DANGER).first()
+    if blob is None or not storage.exists(blob):
+        return None
+    files = File.objects.filter(blob=blob, role=Role.UPLOADED).select_related("version__entry")
+    may = any(
+        may_edit(user, file.version.entry)
+        or (file.downloadable and file.version.status == Status.PUBLISHED and not file.version.gone and may_read(user, file.version.entry))
+        for file in files
+    )
+    return blob if may else None
+
+
+def owned_by(user: User) -> QuerySet[Entry]:
+    """A creator's own entries, drafts first, newest first."""
+    return Entry.objects.filter(owner=user, deleted_at=None).order_by(F("published_at").desc(nulls_first=True), "-id")

@@ -1,0 +1,197 @@
+"""Uploads as verbs: begin, part_urls, complete, link, expire. The bytes themselves are `staging.py`'s."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from registry import lifecycle, queries, staging, storage, timeline
+from registry.formats.errors import FormatError
+from registry.lifecycle import FileState
+from registry.models import Blob, File, Upload, User, Version
+from registry.names import clean_file_name
+
+MIN_PART_BYTES = 5 * 2**20
+MAX_PARTS = 9_000
+"""S3 takes at most 10,000 parts of at least 5 MiB."""
+RESERVE_BYTES = 256 * 2**20
+"""Disk that uploads must leave free, so that database and workers go on."""
+
+
+class Refused(FormatError):
+    """What a client asked for cannot be done; code and sentence say why. `status` is the HTTP status that fits."""
+
+    def __init__(self, code: str, sentence: str, status: int = 400) -> None:
+        super().__init__(code, sentence)
+        self.status = status
+
+
+def begin(version: Version, owner: User, file_name: str, size_bytes: int, sha256: str = "") -> Upload | File:
+    """Start an upload; returns the `Upload`, or a `File` when the caller's bytes are already here and were linked.
+
+    Raises `Refused` (limits, quota, a taken name) and `FormatError` (name).
+    """
+    name = clean_file_name(file_name)
+    sha256 = _checked_digest(sha256)
+    _check_size(size_bytes, owner)
+    known = queries.readable_blob(owner, sha256) if sha256 else None
+    if known is not None:
+        if known.size_bytes != size_bytes:
+            raise Refused("upload:size-mismatch", f"The file with this SHA-256 has {known.size_bytes:,} bytes, not {size_bytes:,}.")
+        return link(version, name, known)
+    return _start(version, owner, name, size_bytes, sha256)
+
+
+def link(version: Version, name: str, blob: Blob) -> File:
+    """A file over bytes that are stored already; it runs through the same life, only faster."""
+    with transaction.atomic():
+        file = _new_file(version, name, blob.size_bytes, blob.sha256, state=FileState.QUEUED, blob=blob)
+        timeline.mark(file, "received", "These bytes are already in this hub: linked without sending them again.")
+        lifecycle.born(file)
+    return file
+
+
+def _start(version: Version, owner: User, name: str, size_bytes: int, sha256: str) -> Upload:
+    part_size = part_size_for(size_bytes)
+    with transaction.atomic():
+        file = _new_file(version, name, size_bytes, sha256, state=FileState.UPLOADING)
+        upload = Upload.objects.create(
+            file=file,
+            owner=owner,
+            part_size_bytes=part_size,
+            part_count=math.ceil(size_bytes / part_size),
+            expires_at=_expiry(),
+        )
+        staging.begin(upload)
+    return upload
+
+
+def _new_file(version: Version, name: str, size_bytes: int, sha256: str, **more: object) -> File:
+    try:
+        with transaction.atomic():
+            return File.objects.create(version=version, name=name, size_bytes=size_bytes, declared_sha256=sha256, **more)
+    except IntegrityError:
+        raise Refused(
+            "upload:name-taken", f"This version already has a file named {name}. Rename yours, or delete the other first.", 409
+        ) from None
+
+
+def part_size_for(size_bytes: int) -> int:
+    """Bytes per part: the configured size, larger only where a file would need more than `MAX_PARTS` parts."""
+    needed = math.ceil(size_bytes / MAX_PARTS)
+    return max(settings.PART_SIZE_BYTES, MIN_PART_BYTES, math.ceil(needed / 2**20) * 2**20)
+
+
+def part_urls(upload: Upload, numbers: list[int], origin: str) -> list[dict[str, object]]:
+    """[{"number", "url"}] for the parts asked for; also keeps the upload alive for another day."""
+    _check_open(upload)
+    for number in numbers:
+        if not 1 <= number <= upload.part_count:
+            raise Refused("upload:part-number", f"Part {number} does not exist: this upload has parts 1 to {upload.part_count}.")
+    Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
+    return [{"number": number, "url": staging.part_url(upload, number, origin)} for number in numbers]
+
+
+def complete(upload: Upload) -> File:
+    """Everything arrived: close the upload and queue the file. Asked twice it answers the same file.
+
+    Raises `Refused` with what is missing. The SHA-256 that was announced is compared in the one read that computes all
+    hashes, before anything else looks at the bytes (`intake.py`).
+    """
+    if upload.completed_at:
+        return upload.file
+    _check_open(upload)
+    try:
+        staging.complete(upload)
+    except staging.PartsBusy:
+        raise Refused("upload:part-busy", "A part is still arriving. Wait for it, then complete the upload again.", 409) from None
+    except staging.PartsMissing as missing:
+        shown = ", ".join(map(str, missing.numbers[:20])) + (" ..." if len(missing.numbers) > 20 else "")
+        text = f"{len(missing.numbers)} of {upload.part_count} parts are missing or have a wrong size: {shown}. Send them, then complete again."
+        raise Refused("upload:parts-missing", text, 409) from None
+    return _queue(upload)
+
+
+def _queue(upload: Upload) -> File:
+    file = upload.file
+    try:
+        with transaction.atomic():
+            Upload.objects.filter(pk=upload.pk).update(completed_at=timezone.now())
+            timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} parts.")
+            lifecycle.advance(file, FileState.QUEUED)
+    except lifecycle.LostRace:
+        file.refresh_from_db()
+    return file
+
+
+def cancel(upload: Upload, code: str = "upload:cancelled", sentence: str = "The upload was cancelled.") -> None:
+    """Give up an open upload and free what it took."""
+    staging.abort(upload)
+    if upload.file.state == FileState.UPLOADING:
+        lifecycle.fail(upload.file, code, sentence)
+
+
+def expire() -> int:
+    """Fail uploads whose last sign of life is older than a day; how many there were. Called by the sweep."""
+    gone = Upload.objects.select_related("file").filter(completed_at=None, expires_at__lt=timezone.now(), file__state=FileState.UPLOADING)
+    count = 0
+    for upload in gone[:100]:
+        hours = settings.UPLOAD_EXPIRY_HOURS
+        try:
+            cancel(upload, "upload:expired", f"No part arrived for {hours} hours, so the upload was given up. Start it again.")
+            count += 1
+        except lifecycle.LostRace:
+            continue
+    return count
+
+
+def _check_open(upload: Upload) -> None:
+    if upload.completed_at or upload.file.state != FileState.UPLOADING:
+        raise Refused("upload:closed", "This upload is finished or was given up. Start a new one.", 409)
+    if upload.expires_at < timezone.now():
+        raise Refused("upload:expired", "This upload has expired. Start a new one.", 410)
+
+
+def _check_size(size_bytes: int, owner: User) -> None:
+    if size_bytes < 1:
+        raise Refused("upload:empty", "The file is empty (0 bytes). Check that it was saved completely, then upload it again.")
+    if size_bytes > settings.MAX_FILE_BYTES:
+        raise Refused("upload:too-large", f"The file has {size_bytes:,} bytes; this hub takes at most {settings.MAX_FILE_BYTES:,}.", 413)
+    used = File.objects.filter(version__entry__owner=owner, role="uploaded").exclude(state=FileState.FAILED)
+    total = used.aggregate(total=Sum("size_bytes"))["total"] or 0
+    if total + size_bytes > settings.USER_QUOTA_BYTES:
+        text = f"Your files take {total:,} of {settings.USER_QUOTA_BYTES:,} bytes; {size_bytes:,} more do not fit. Delete something or ask an admin."
+        raise Refused("upload:quota", text, 413)
+    check_room(size_bytes)
+
+
+def check_room(size_bytes: int) -> None:
+    """Raises `Refused` `upload:disk-full` where the local store could not hold `size_bytes` more."""
+    store = storage.on_disk()
+    if store is None:
+        return
+    folder = storage.path_of("models", "staging/x").parent
+    free = shutil.disk_usage(folder).free
+    if free - size_bytes < min(RESERVE_BYTES, size_bytes // 4):
+        text = (
+            f"The hub's disk has {free:,} bytes left, too little for {size_bytes:,}. Nothing was sent; tell the admin and try again later."
+        )
+        raise Refused("upload:disk-full", text, 507)
+
+
+def _checked_digest(sha256: str) -> str:
+    digest = sha256.strip().lower().removeprefix("0x")
+    if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise Refused("upload:sha256-format", "sha256 must be 64 hexadecimal digits, or be left out.")
+    return digest
+
+
+def _expiry() -> datetime:
+    return timezone.now() + timedelta(hours=settings.UPLOAD_EXPIRY_HOURS)

@@ -1,0 +1,93 @@
+"""What every test may use: isolated stores, people with tokens, and a way to let the pipeline run to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop in the test's thread
+
+
+@pytest.fixture(autouse=True)
+def stores(settings: Any, tmp_path: Path) -> Path:
+    """Fresh local stores for each test, under its temporary folder."""
+    settings.STORAGE_KIND = "local"
+    settings.STORAGE_ROOT = tmp_path / "storage"
+    settings.SCRATCH = tmp_path / "scratch"
+    settings.STORAGES = {**django_settings.STORAGES, **{name: _folder(tmp_path, name) for name in ("models", "quarantine", "media")}}
+    return tmp_path / "storage"
+
+
+def _folder(root: Path, name: str) -> dict[str, Any]:
+    options = {"location": root / "storage" / name, "base_url": None, "file_permissions_mode": 0o640}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+
+
+@pytest.fixture
+def s3_stores(settings: Any, stores: Path) -> Iterator[None]:
+    """The same stores on the S3 server that `./weigh test` started, in buckets of this test."""
+    if not settings.S3["endpoint_url"]:
+        pytest.skip("no S3 server: WEIGH_S3_ENDPOINT is not set; ./weigh test starts one")
+    import uuid
+
+    import boto3
+
+    options = {key: value for key, value in settings.S3.items() if key != "public_endpoint"}
+    client = boto3.client(
+        "s3",
+        endpoint_url=options["endpoint_url"],
+        aws_access_key_id=options["access_key"],
+        aws_secret_access_key=options["secret_key"],
+        region_name=options["region_name"],
+    )
+    run = uuid.uuid4().hex[:8]
+    settings.STORAGE_KIND = "s3"
+    settings.S3_BUCKETS = {name: f"t{run}-{name}" for name in ("models", "quarantine", "media")}
+    for bucket in settings.S3_BUCKETS.values():
+        client.create_bucket(Bucket=bucket)
+    extra = {"addressing_style": "path", "signature_version": "s3v4", "default_acl": None, "file_overwrite": False}
+    settings.STORAGES = {
+        **django_settings.STORAGES,
+        **{
+            name: {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {**options, **extra, "bucket_name": bucket}}
+            for name, bucket in settings.S3_BUCKETS.items()
+        },
+    }
+    yield
+    for bucket in settings.S3_BUCKETS.values():
+        for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+            client.delete_object(Bucket=bucket, Key=item["Key"])
+        client.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
+def creator(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="ada")
+
+
+@pytest.fixture
+def stranger(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="eve")
+
+
+@pytest.fixture
+def moderator(db: None) -> Any:
+    from tests.factories import UserFactory
+
+    return UserFactory(username="mod", is_moderator=True)
+
+
+@pytest.fixture
+def write_token(creator: Any) -> str:
+    from registry.models import Token
+
+    return Token.issue(creator, "tests", "write")[1]
