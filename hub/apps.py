@@ -8,6 +8,6 @@ class HubConfig(AppConfig):
     verbose_name = "Hub"
 
     def ready(self) -> None:
-        from hub import checks, pipeline  # noqa: F401  (registers the checks)
+        from hub import celery, checks, pipeline  # noqa: F401  (makes our Celery app the current one; registers the checks)
 
         pipeline.connect()
