@@ -59,8 +59,9 @@ def major(binaries: pathlib.Path) -> str:
 class Postgres:
     """One cluster in `DATA/postgres`, reached over a Unix socket that only this user may open."""
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, settings: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self.settings = {**SETTINGS, **(settings or {})}
         self.cluster = folder.path / "postgres"
         self.binaries = bin_folder()
         self.way = self._way()
@@ -136,7 +137,7 @@ class Postgres:
 
     def child(self) -> Child:
         """The server process: stopped last, by SIGINT (fast shutdown)."""
-        settings = {**SETTINGS, "unix_socket_directories": f'"{self.sockets}"'}
+        settings = {**self.settings, "unix_socket_directories": f'"{self.sockets}"'}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [*self._drop(self.way), str(self.binaries / "postgres"), "-D", str(self.cluster), *options]
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"}

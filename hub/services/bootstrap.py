@@ -1,0 +1,132 @@
+"""Run as a program before anything is installed: makes `.venv`, installs the pinned requirements, builds the front end.
+Standard library only. Each step is skipped when a stamp says that its inputs have not changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from hub.services import frontend
+from hub.services.console import Refusal, complain, say
+from hub.services.folders import ROOT
+from hub.services.options import up_options
+
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+UV = "uv==0.13.9"
+WEB, FULL, TESTS = "requirements-web.txt", "requirements.txt", "requirements-dev.txt"
+
+
+def run(command: list[str | Path], what: str, env: dict[str, str] | None = None) -> None:
+    """Run one step in the checkout. Raises Refusal with the end of its output when it fails."""
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        output = (done.stdout + done.stderr).strip()
+        raise Refusal(f"{what} failed (status {done.returncode}):\n{output[-3000:]}")
+
+
+def tool_environment() -> dict[str, str]:
+    """The caller's environment for pip, uv and npm: caches inside `.venv` when the home folder cannot be written."""
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
+    if os.environ.get("PIP_FIND_LINKS"):
+        environment.setdefault("UV_FIND_LINKS", os.environ["PIP_FIND_LINKS"])
+    if not os.access(Path("~").expanduser(), os.W_OK):
+        caches = VENV / "cache"
+        caches.mkdir(exist_ok=True)
+        environment["HOME"] = str(caches)
+        for tool in ("PIP_CACHE_DIR", "UV_CACHE_DIR", "npm_config_cache"):
+            environment.setdefault(tool, str(caches / tool.lower()))
+    return environment
+
+
+def make_venv() -> None:
+    """Make `.venv` from the interpreter that runs this, unless it works already."""
+    if PYTHON.exists() and subprocess.run([PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+        return
+    try:
+        import ensurepip  # noqa: F401 (Debian ships it apart)
+    except ImportError:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise Refusal(f"This Python {version} cannot make virtual environments. On Debian: apt-get install python{version}-venv") from None
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    run([base, "-m", "venv", "--clear", VENV], "Making the virtual environment")
+    say(f"Virtual environment made (Python {platform.python_version()})")
+
+
+def stamp_of(listing: str) -> str:
+    """Digest of everything that decides what an installation of one requirements file brings."""
+    digest = hashlib.sha256(f"{platform.python_version()} {os.environ.get('WEIGH_TORCH_INDEX', '')}".encode())
+    for path in [ROOT / "constraints.txt", *closure(ROOT / listing)]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def closure(listing: Path) -> list[Path]:
+    """A requirements file and those it includes with `-r`."""
+    included = re.findall(r"^-r\s+(\S+)", listing.read_text(), re.MULTILINE)
+    return [listing, *(path for name in included for path in closure(listing.parent / name))]
+
+
+def installer(environment: dict[str, str]) -> list[str | Path]:
+    """The install command: uv, which is put into the venv by pip, or pip itself where uv cannot be had."""
+    uv = VENV / "bin" / "uv"
+    if not uv.exists():
+        got = subprocess.run([PYTHON, "-m", "pip", "install", "-q", UV], env=environment, capture_output=True, check=False)
+        if got.returncode != 0:
+            say("uv cannot be had here; installing with pip, which takes longer")
+            return [PYTHON, "-m", "pip", "install", "-q"]
+    return [uv, "pip", "install", "-q", "--python", PYTHON]
+
+
+def install(listing: str) -> None:
+    """Install one requirements file unless its stamp is fresh. Raises Refusal when a package cannot be had."""
+    stamp = VENV / f"{listing}.stamp"
+    wanted = stamp_of(listing)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say(f"Installing Python packages ({listing})")
+    environment = tool_environment()
+    command = installer(environment)
+    index = os.environ.get("WEIGH_TORCH_INDEX")
+    if index and listing != WEB:
+        torch = re.findall(r"^torch==\S+", (ROOT / FULL).read_text(), re.MULTILINE)
+        run([*command, "--no-deps", "--index-url", index, *torch], f"Installing torch from {index}", environment)
+    run([*command, "-r", ROOT / listing], "Installing the Python packages", environment)
+    stamp.write_text(wanted)
+    say("Python packages installed")
+
+
+def bootstrap(command: str, arguments: list[str]) -> None:
+    """Everything that `up` or `test` needs installed. Raises Refusal."""
+    if not os.access(ROOT, os.W_OK):
+        raise Refusal(f"This user cannot write to {ROOT}, where packages are installed; make a checkout of your own.")
+    handle = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # two commands in one checkout install one after the other
+    make_venv()
+    if command == "test":
+        install(TESTS)
+    else:
+        install(FULL if up_options(arguments).render else WEB)
+    frontend.build(tool_environment(), install, run)
+    os.close(handle)
+
+
+def main() -> int:
+    try:
+        bootstrap(sys.argv[1], sys.argv[2:])
+    except Refusal as refusal:
+        complain(str(refusal))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""`./weigh test`: every check of the project on real, throw-away services in a temporary folder that is removed afterwards.
+With arguments only pytest runs, with those arguments. Nothing is printed after pytest's summary unless an earlier check failed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hub.services import chromium, ports
+from hub.services.console import say
+from hub.services.environment import hub_environment
+from hub.services.folders import DataFolder
+from hub.services.launcher import Stopped, asked_to_stop
+from hub.services.options import UpOptions
+from hub.services.postgres import Postgres
+from hub.services.processes import Fleet, leashed
+from hub.services.seaweed import Seaweed
+from hub.services.valkey import Valkey
+
+PYTHON = sys.executable
+CHECKS = {
+    "ruff check": [PYTHON, "-m", "ruff", "check", "."],
+    "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "."],
+    "lint-imports": [str(Path(PYTHON).parent / "lint-imports")],
+    "mypy": [PYTHON, "-m", "mypy"],
+    "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
+}
+PYTEST_SECONDS_TO_END = 10.0
+# What is thrown away need not survive a power cut.
+FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def run(name: str, command: list[str], environment: dict[str, str]) -> int:
+    """Run one check in the foreground, so that it sees the terminal and its Ctrl-C; on a stop it is asked to end, then killed."""
+    keywords = {**leashed(name, environment), "stdin": None, "start_new_session": False}
+    process = subprocess.Popen(command, **keywords)
+    try:
+        return process.wait()
+    except Stopped:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(PYTEST_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+class Stores:
+    """Throw-away PostgreSQL, Valkey and SeaweedFS, and the environment in which tests find them."""
+
+    def __init__(self, path: Path, fleet: Fleet) -> None:
+        self.folder = DataFolder(path)
+        self.folder.prepare()
+        self.fleet = fleet
+        self.postgres = Postgres(self.folder, FAST_POSTGRES)
+        self.valkey = Valkey(self.folder)
+        self.seaweed = Seaweed(self.folder)
+
+    def start(self) -> None:
+        """Start all three; S3 takes longest and is waited for in `finish`."""
+        self.s3 = self.seaweed.launch(self.fleet, "*")
+        valkey = self.valkey.launch(self.fleet)
+        self.postgres.start(self.fleet)
+        self.fleet.wait_for(valkey, self.valkey.answers, 30)
+
+    def finish(self) -> None:
+        """Wait for S3."""
+        self.fleet.wait_for(self.s3, self.seaweed.answers, 120)
+
+    def environment(self) -> dict[str, str]:
+        """Local storage by default; the S3 variables point at the throw-away server."""
+        options = UpOptions(self.folder.path, ports.free_port(), "127.0.0.1", "local", render=True, samples=False)
+        found = hub_environment(self.folder, options, self.postgres, self.valkey, self.seaweed)
+        return {**found, "WEIGH_S3_PUBLIC_ENDPOINT": self.seaweed.endpoint()}
+
+
+@contextmanager
+def stores() -> Iterator[Stores]:
+    """Run throw-away stores; whatever happens they are stopped and their folder is removed."""
+    fleet = Fleet()
+    path = Path(tempfile.mkdtemp(prefix="weighhouse-test-"))
+    with asked_to_stop(fleet):
+        try:
+            yield Stores(path, fleet)
+        finally:
+            fleet.stop()
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def test(arguments: list[str]) -> int:
+    """Exit status of the first check that failed, 0 when none did, 130 after Ctrl-C."""
+    browser = chromium.provide()
+    failed: dict[str, int] = {}
+    try:
+        with stores() as services:
+            services.start()
+            environment = {**services.environment(), **({"CHROMIUM": browser} if browser else {})}
+            for name, command in ({} if arguments else CHECKS).items():
+                say(name)
+                status = run(name, command, environment)
+                if status:
+                    failed[name] = status
+            services.finish()
+            say("pytest")
+            status = run("pytest", [PYTHON, "-m", "pytest", *arguments], environment)
+            if status:
+                failed.setdefault("pytest", status)
+    except Stopped:
+        return 130
+    earlier = [name for name in failed if name != "pytest"]
+    if earlier:
+        print(f"Failed before pytest, see above: {', '.join(earlier)}", file=sys.stderr, flush=True)
+    return next(iter(failed.values()), 0)
+
+
+def scrubbed(environment: dict[str, str] | None = None) -> dict[str, str]:
+    """An environment without the hub's own variables, for a test that starts a whole hub of its own."""
+    given = os.environ if environment is None else environment
+    return {name: value for name, value in given.items() if not name.startswith("WEIGH_") and name != "DATABASE_URL"}
