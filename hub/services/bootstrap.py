@@ -20,6 +20,7 @@ from hub.services.options import up_options
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = "uv==0.13.9"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 WEB, FULL, TESTS = "requirements-web.txt", "requirements.txt", "requirements-dev.txt"
 
 
@@ -36,6 +37,9 @@ def tool_environment() -> dict[str, str]:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
     if os.environ.get("PIP_FIND_LINKS"):
         environment.setdefault("UV_FIND_LINKS", os.environ["PIP_FIND_LINKS"])
+    if SYSTEM_CERTIFICATES.exists():  # a site's own certificate authority is known there, and to neither uv nor npm
+        environment.setdefault("SSL_CERT_FILE", str(SYSTEM_CERTIFICATES))
+        environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     if not os.access(Path("~").expanduser(), os.W_OK):
         caches = VENV / "cache"
         caches.mkdir(exist_ok=True)
@@ -73,15 +77,23 @@ def closure(listing: Path) -> list[Path]:
     return [listing, *(path for name in included for path in closure(listing.parent / name))]
 
 
-def installer(environment: dict[str, str]) -> list[str | Path]:
-    """The install command: uv, which is put into the venv by pip, or pip itself where uv cannot be had."""
-    uv = VENV / "bin" / "uv"
-    if not uv.exists():
-        got = subprocess.run([PYTHON, "-m", "pip", "install", "-q", UV], env=environment, capture_output=True, check=False)
-        if got.returncode != 0:
-            say("uv cannot be had here; installing with pip, which takes longer")
-            return [PYTHON, "-m", "pip", "install", "-q"]
-    return [uv, "pip", "install", "-q", "--python", PYTHON]
+def has_uv(environment: dict[str, str]) -> bool:
+    """Whether uv is in the venv, put there by pip if need be; False where it cannot be had."""
+    if not (VENV / "bin" / "uv").exists():
+        subprocess.run([PYTHON, "-m", "pip", "install", "-q", UV], cwd=ROOT, env=environment, capture_output=True, check=False)
+    return (VENV / "bin" / "uv").exists()
+
+
+def fetch(arguments: list[str | Path], environment: dict[str, str]) -> None:
+    """Install with uv, else with pip, which is slower but reads a pip.conf that uv does not know. Raises Refusal when both fail."""
+    what = "Installing the Python packages"
+    if has_uv(environment):
+        try:
+            return run([VENV / "bin" / "uv", "pip", "install", "-q", "--python", PYTHON, *arguments], what, environment)
+        except Refusal as refusal:
+            first = str(refusal).splitlines()
+            say(f"uv could not install the packages ({first[min(1, len(first) - 1)]}); trying pip, which takes longer")
+    return run([PYTHON, "-m", "pip", "install", "-q", *arguments], what, environment)
 
 
 def install(listing: str) -> None:
@@ -92,12 +104,11 @@ def install(listing: str) -> None:
         return
     say(f"Installing Python packages ({listing})")
     environment = tool_environment()
-    command = installer(environment)
     index = os.environ.get("WEIGH_TORCH_INDEX")
-    if index and listing != WEB:
+    if index and listing in (FULL, TESTS):
         torch = re.findall(r"^torch==\S+", (ROOT / FULL).read_text(), re.MULTILINE)
-        run([*command, "--no-deps", "--index-url", index, *torch], f"Installing torch from {index}", environment)
-    run([*command, "-r", ROOT / listing], "Installing the Python packages", environment)
+        fetch(["--no-deps", "--index-url", index, *torch], environment)
+    fetch(["-r", ROOT / listing], environment)
     stamp.write_text(wanted)
     say("Python packages installed")
 
