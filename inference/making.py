@@ -27,14 +27,18 @@ def is_safetensors(file: File) -> bool:
 
 def finish_safetensors(file: File) -> None:
     """clean -> ready for what is safetensors already; nothing to convert."""
-    lifecycle.advance(file, FileState.READY)
-    timeline.mark(file, "ready")
-    want_variants(file)
+    _become_ready(file)
 
 
 def convert_twin(file: File) -> None:
     """Make the safetensors twin of a claimed pickle (state `converting`) and move it to ready. Raises `FormatError`."""
     make(file, twin_recipe(), step_name="convert")
+    _become_ready(file)
+
+
+@transaction.atomic
+def _become_ready(file: File) -> None:
+    """Ready and its variants wanted, both or neither."""
     lifecycle.advance(file, FileState.READY)
     timeline.mark(file, "ready")
     want_variants(file)
@@ -59,7 +63,7 @@ def make_derivative(derivative: Derivative) -> None:
 
 
 def make(source: File, recipe: Recipe, *, step_name: str) -> tuple[File, dict[str, Any]]:
-    """Convert `source` by `recipe`; returns the derived file (or the file of this version that has the same bytes) and what was compared."""
+    """Convert `source` by `recipe`; returns the derived file (or the one of this version with the same bytes) and what was compared."""
     blob = source.blob
     if blob is None or not TensorIndex.objects.filter(blob=blob).exists():
         raise FormatError("convert:no-tensors", "No tensors were found in this file, so there is nothing to convert.")

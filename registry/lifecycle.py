@@ -119,6 +119,8 @@ def advance(row: Row, to: str, **changes: Any) -> Row:
         raise NotAMove(f"{type(row).__name__} {row.pk}: {row.state} -> {to}")
     came_from, now = row.state, timezone.now()
     lease = now + timedelta(seconds=settings.LEASE_SECONDS) if to in life.leased else None
+    if came_from in life.leased and to != life.leased[came_from]:
+        changes.setdefault("attempts", 0)  # the next stage starts counting afresh
     values = {"state": to, "turn": row.turn + 1, "moved_at": now, "lease_until": lease, "send_after": None, **changes}
     with transaction.atomic():
         changed = type(row).objects.filter(pk=row.pk, state=row.state, turn=row.turn).update(**values)

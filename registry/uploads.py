@@ -114,7 +114,8 @@ def complete(upload: Upload) -> File:
         raise Refused("upload:part-busy", "A part is still arriving. Wait for it, then complete the upload again.", 409) from None
     except staging.PartsMissing as missing:
         shown = ", ".join(map(str, missing.numbers[:20])) + (" ..." if len(missing.numbers) > 20 else "")
-        text = f"{len(missing.numbers)} of {upload.part_count} parts are missing or have a wrong size: {shown}. Send them, then complete again."
+        count = f"{len(missing.numbers)} of {upload.part_count}"
+        text = f"{count} parts are missing or have a wrong size: {shown}. Send them, then complete again."
         raise Refused("upload:parts-missing", text, 409) from None
     return _queue(upload)
 
@@ -167,7 +168,8 @@ def _check_size(size_bytes: int, owner: User) -> None:
     used = File.objects.filter(version__entry__owner=owner, role="uploaded").exclude(state=FileState.FAILED)
     total = used.aggregate(total=Sum("size_bytes"))["total"] or 0
     if total + size_bytes > settings.USER_QUOTA_BYTES:
-        text = f"Your files take {total:,} of {settings.USER_QUOTA_BYTES:,} bytes; {size_bytes:,} more do not fit. Delete something or ask an admin."
+        room = f"Your files take {total:,} of {settings.USER_QUOTA_BYTES:,} bytes; {size_bytes:,} more do not fit."
+        text = f"{room} Delete something or ask an admin."
         raise Refused("upload:quota", text, 413)
     check_room(size_bytes)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -39,11 +40,11 @@ def run(row: Any, to: str, job: Callable[[Any], None]) -> None:
             job(row)
     except LostRace as lost:
         log.info("gave way: %s", lost)
-    except FormatError:
-        _settle(lambda: lifecycle.fail(row, answer.code, answer.sentence))
+    except FormatError as answer:
+        _settle(partial(lifecycle.fail, row, answer.code, answer.sentence))
     except Exception:
         log.exception("trouble over %s %s", type(row).__name__, row.pk)
-        _settle(lambda: _try_later(row))
+        _settle(partial(_try_later, row))
 
 
 def _settle(move: Callable[[], Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 from hub import pipeline
 from inference import tasks as inference_tasks
-from registry import staging, storage, uploads
+from registry import staging, uploads
+from registry.deposit import deposit, send_parts
 from registry.models import File, Upload, User, Version
 from scanner import tasks as scanner_tasks
 
@@ -20,15 +22,8 @@ TASKS = {
 
 
 def put_parts(upload: Upload, data: bytes) -> None:
-    """Write every part of an upload to local staging, as the part layer does."""
-    folder = storage.path_of("models", f"{upload.staging_name}/data").parent
-    for number in range(1, upload.part_count + 1):
-        start = (number - 1) * upload.part_size_bytes
-        block = data[start : start + upload.part_bytes(number)]
-        with (folder / "data").open("r+b") as target:
-            target.seek(start)
-            target.write(block)
-        (folder / f"part-{number}-{len(block)}-test").touch()
+    """Send every part of an upload, to whichever store this test uses."""
+    send_parts(upload, io.BytesIO(data))
 
 
 def upload_bytes(version: Version, owner: User, name: str, data: bytes, sha256: str = "") -> File:
@@ -42,7 +37,7 @@ def upload_bytes(version: Version, owner: User, name: str, data: bytes, sha256: 
 
 
 def upload_path(version: Version, owner: User, path: Path, name: str = "") -> File:
-    return upload_bytes(version, owner, name or path.name, path.read_bytes())
+    return deposit(version, owner, path, name)
 
 
 def drain(rounds: int = 50) -> int:

@@ -167,3 +167,6 @@ class DownloadCount(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["id"], condition=models.Q(folded=False), name="download_unfolded")]
+
+    def __str__(self) -> str:
+        return f"file {self.file_id} at {self.at:%Y-%m-%d %H:%M}"

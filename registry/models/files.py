@@ -1,4 +1,4 @@
-"""Files, the bytes behind them and the way they came in. What was found in the bytes is `scanner.models`, variants are `inference.models`."""
+"""Files, the bytes behind them and the way they came in. Scan reports are `scanner.models`, variants `inference.models`."""
 
 from __future__ import annotations
 
