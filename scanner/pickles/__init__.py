@@ -1,0 +1,39 @@
+"""Reads weight files of any kind and says whether loading them could run code, with the standard library alone.
+
+`scan` is the entry; `python -m scanner.pickles FILE` the command. Nothing of a file is imported, called or unpickled.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import BinaryIO
+
+from registry.formats.errors import FormatError
+from registry.formats.window import Window
+from scanner.pickles.containers import say_error, scan_window
+from scanner.pickles.policy import POLICY_VERSION
+from scanner.pickles.report import ERROR, EXIT_CODES, SCANNER_VERSION, Finding, Import, Report
+
+__all__ = ["EXIT_CODES", "POLICY_VERSION", "SCANNER_VERSION", "Finding", "Import", "Report", "scan"]
+
+
+def scan(source: int | BinaryIO | Window, *, name: str) -> Report:
+    """Judge one file: an open descriptor, a binary file object, or a `Window` of either; `name` is its file name.
+
+    Never raises for anything in the bytes: what cannot be understood is verdict "error". Raises `OSError` where reading fails.
+    """
+    started = time.monotonic()
+    report = Report(policy=POLICY_VERSION)
+    try:
+        scan_window(source if isinstance(source, Window) else Window(source), name, report)
+    except FormatError as error:
+        say_error(report, error)
+    except OSError:
+        raise
+    except MemoryError:
+        report.say(ERROR, "F-LIMIT", "The file needs more memory to understand than is allowed.")
+    except Exception as error:  # fail closed: a fault of ours must never let a file through
+        report.say(ERROR, "F-INTERNAL", f"The scanner could not finish this file ({type(error).__name__}).")
+    report.settle()
+    report.duration_ms = (time.monotonic() - started) * 1000
+    return report

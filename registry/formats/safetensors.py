@@ -1,0 +1,143 @@
+"""The header of a .safetensors file, read by the reference rules and stricter. It reads no tensor bytes and writes nothing.
+
+Rules: safetensors/src/tensor.rs (0.8) `SafeTensors::read_metadata` and `Metadata::validate`; added here: no duplicate keys,
+smaller bounds, names and metadata that are text.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from math import prod
+from typing import Any, NoReturn
+
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry, row_major
+from registry.formats.dtypes import SIZES
+from registry.formats.errors import FormatError, LimitExceeded, Unsupported
+from registry.formats.plaintext import is_plain, printable
+from registry.formats.window import Window
+
+MAX_HEADER = 25 << 20
+"""Bytes; the largest seen in the field (kohya tag counts) is under 2 MB, the format itself allows 100 MB."""
+
+MAX_TENSORS = 200_000
+MAX_NUMBERS = 16 * MAX_TENSORS
+MAX_DIMENSIONS = 32
+SUB_BYTE = frozenset({"F4", "F6_E2M3", "F6_E3M2"})
+
+
+def looks_like_safetensors(head: bytes) -> bool:
+    """Whether the first 9 bytes of a file are a length and an opening brace."""
+    return len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < 1 << 40
+
+
+def read_safetensors(window: Window) -> TensorDirectory:
+    """Where every tensor lies, one storage a tensor, in file order; raises `FormatError` with an "S-" code."""
+    header, start = _header_bytes(window)
+    entries = _parse(header)
+    metadata = _metadata(entries.pop("__metadata__", {}))
+    rows = sorted((_row(name, info) for name, info in entries.items()), key=lambda row: row[3:])
+    _check_tiling(rows, window.size - start)
+    storages = tuple(Storage(name, start + begin, end - begin) for name, _, _, begin, end in rows)
+    tensors = tuple(TensorEntry((name,), dtype, shape, index, 0, row_major(shape)) for index, (name, dtype, shape, _, _) in enumerate(rows))
+    return TensorDirectory("safetensors", storages, tensors, metadata)
+
+
+Row = tuple[str, str, tuple[int, ...], int, int]
+
+
+def _header_bytes(window: Window) -> tuple[bytes, int]:
+    """The JSON header and the offset of the first data byte."""
+    if window.size < 8:
+        raise FormatError("F-TRUNCATED", "The file is too short to be safetensors.")
+    (length,) = struct.unpack("<Q", window.read(0, 8))
+    if length > MAX_HEADER:
+        raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header is larger than {MAX_HEADER >> 20} MB; no model needs that.")
+    header = window.read(8, length)
+    # Counted before parsing: a list of a million empty lists costs far more memory parsed than as text.
+    if header.count(b"{") > 2 * MAX_TENSORS or header.count(b"[") > 3 * MAX_TENSORS or header.count(b",") > MAX_NUMBERS:
+        raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header describes more than {MAX_TENSORS} tensors.")
+    return header, 8 + length
+
+
+def _parse(header: bytes) -> dict[str, Any]:
+    if not header.startswith(b"{"):
+        raise FormatError("S-JSON", "The safetensors header does not start as it must.", offset=8)
+    try:
+        parsed = json.loads(header.decode().rstrip(" "), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FormatError("S-JSON", "The safetensors header is not valid JSON text.", offset=8) from error
+    if header.rstrip(b" ")[-1:] != b"}":
+        raise FormatError("S-JSON", "The safetensors header is padded with something other than spaces.", offset=8)
+    if len(parsed) > MAX_TENSORS:
+        raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header describes more than {MAX_TENSORS} tensors.")
+    entries: dict[str, Any] = parsed
+    return entries
+
+
+def _refuse(_text: str) -> NoReturn:
+    raise FormatError("S-JSON", "The safetensors header holds a number that is not a whole number.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FormatError("S-DUP", "The safetensors header names a key twice; readers disagree on which counts.")
+    return found
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise FormatError("S-METADATA", "The safetensors metadata must map text to text.")
+    for text in (*value.keys(), *value.values()):
+        if "\0" in text or not _encodable(text):
+            raise FormatError("S-METADATA", "The safetensors metadata holds characters that are not text.")
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _row(name: str, info: Any) -> Row:
+    """One checked header entry: name, dtype, shape, begin and end (bytes from the start of the data)."""
+    label = printable(name)
+    if not is_plain(name) or not name or len(name) > 1024:
+        raise FormatError("S-NAME", "A tensor's name is empty, too long or holds characters that are not text.", where=label)
+    if not isinstance(info, dict) or set(info) != {"dtype", "shape", "data_offsets"}:
+        raise FormatError("S-ENTRY", "An entry of the safetensors header lacks a field or has one too many.", where=label)
+    dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
+    if not _whole(shape) or not _whole(offsets) or len(offsets) != 2 or len(shape) > MAX_DIMENSIONS:
+        raise FormatError("S-ENTRY", "A tensor's shape or place must be whole, non-negative numbers.", where=label)
+    if not isinstance(dtype, str) or dtype not in SIZES:
+        if isinstance(dtype, str) and dtype in SUB_BYTE:
+            raise Unsupported("S-DTYPE", f"Tensors of type {dtype} are not taken yet; save them as F8 or F16.", where=label)
+        raise FormatError("S-DTYPE", "A tensor has an element type that safetensors does not know.", where=label)
+    begin, end = offsets
+    if end - begin != prod(shape) * SIZES[dtype]:
+        raise FormatError("S-SIZE", "A tensor's bytes do not match its shape and type.", where=label)
+    return name, dtype, tuple(shape), begin, end
+
+
+def _whole(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in values)
+
+
+def _check_tiling(rows: list[Row], available: int) -> None:
+    """Tensors, in order, must fill the data exactly: bytes that belong to none could be anything."""
+    at = 0
+    for name, _, _, begin, end in rows:
+        if begin != at:
+            code, what = ("S-OVERLAP", "Two tensors share bytes.") if begin < at else ("S-HOLE", "There are bytes between two tensors.")
+            raise FormatError(code, f"{what} Save the file again with the safetensors library.", where=printable(name))
+        at = end
+    if at < available:
+        raise FormatError("S-TRAILING", "There are bytes behind the last tensor. Save the file again with the safetensors library.")
+    if at > available:
+        raise FormatError("F-TRUNCATED", "The file ends before its last tensor; upload the whole file.")

@@ -1,0 +1,36 @@
+"""What a name inside an archive may be: plain relative paths to plain files. No path of the disk is ever made from one."""
+
+from __future__ import annotations
+
+from registry.formats.errors import FormatError
+from registry.formats.plaintext import is_plain
+
+MAX_NAME = 1024
+DOS_DIRECTORY = 0x10
+TYPE_MASK, REGULAR, FOLDER = 0o170000, 0o100000, 0o040000
+
+
+def decode_name(raw: bytes, utf8: bool) -> str:
+    """The member's name; without the UTF-8 flag only ASCII is unambiguous, so nothing else is taken."""
+    if len(raw) > MAX_NAME:
+        raise FormatError("Z-NAME", "A name inside the archive is too long.")
+    try:
+        return raw.decode("utf-8" if utf8 else "ascii")
+    except UnicodeDecodeError as error:
+        raise FormatError("Z-NAME", "A name inside the archive is not valid text.") from error
+
+
+def check_name(name: str, attributes: int) -> None:
+    """Refuse traversal, absolute and drive paths, hidden characters, links and devices (`attributes`: the external attributes)."""
+    parts = name.removesuffix("/").split("/")
+    if not all(parts) or any(part in (".", "..") for part in parts):
+        raise FormatError("Z-NAME", "A name inside the archive leads outside of it.", where=name)
+    if "\\" in name or name[1:2] == ":" or not is_plain(name):
+        raise FormatError("Z-NAME", "A name inside the archive holds characters that no plain path has.", where=name)
+    mode = (attributes >> 16) & TYPE_MASK
+    expected = FOLDER if name.endswith("/") else REGULAR
+    if mode not in (0, expected):
+        raise FormatError("Z-NAME", "The archive holds a link or a device instead of a plain file.", where=name)
+    # torch 2.13 hands out uninitialised memory for a file that carries this bit.
+    if attributes & DOS_DIRECTORY and not name.endswith("/"):
+        raise FormatError("Z-NAME", "The archive calls one of its files a folder.", where=name)

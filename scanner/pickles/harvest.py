@@ -1,0 +1,149 @@
+"""Collects every tensor of a finished symbolic run into a `TensorDirectory`: paths from the root, types, shapes, byte ranges.
+
+It reads no tensor bytes. Other values become short texts, so that whoever reads the directory never needs the pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from registry.formats.directory import Key, OtherEntry, Path, Storage, TensorDirectory, TensorEntry
+from registry.formats.dtypes import SIZES
+from registry.formats.errors import FormatError, LimitExceeded
+from registry.formats.plaintext import is_plain, printable
+from scanner.pickles.limits import LIMITS
+from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, StorageRef, Tensor, Value, show
+
+MAX_KEY = 1024
+
+
+class Harvest:
+    """One walk from the root. `places` maps storage keys to the storages of the file, in directory order."""
+
+    def __init__(self, container: str, places: dict[str, Storage]) -> None:
+        self._container = container
+        self._index = {key: index for index, key in enumerate(places)}
+        self._storages = tuple(places.values())
+        self._tensors: list[TensorEntry] = []
+        self._others: list[OtherEntry] = []
+        self._open: set[int] = set()
+        self._taken: set[Path] = set()
+        self._left = LIMITS.entries
+
+    def collect(self, root: Value) -> TensorDirectory:
+        """The directory; raises `LimitExceeded` "T-LIMIT" or `FormatError` "T-NAME" where it would not be fit to use."""
+        self._walk((), root)
+        return TensorDirectory(self._container, self._storages, tuple(self._tensors), {}, tuple(self._others))
+
+    def _walk(self, path: Path, value: Value) -> None:
+        self._left -= 1
+        if self._left < 0 or len(path) > LIMITS.depth:
+            raise LimitExceeded("T-LIMIT", "The checkpoint is nested deeper or holds more values than weights need.")
+        kind = type(value)
+        if kind is Tensor:
+            self._tensor(path, value)
+        elif kind in SCALARS or kind is Glob or kind is StorageRef:
+            self._other(path, value)
+        elif id(value) in self._open:
+            self._others.append(OtherEntry(self._free(path), "loop", "refers to what it is part of"))
+        else:
+            self._open.add(id(value))
+            self._inside(path, value)
+            self._open.discard(id(value))
+
+    def _inside(self, path: Path, value: Value) -> None:
+        children = list(_children(value))
+        if not children:
+            self._other(path, value)
+        for key, child in children:
+            self._walk((*path, _key(key)), child)
+
+    def _tensor(self, path: Path, tensor: Tensor) -> None:
+        if tensor.dtype is None or tensor.special:
+            self._others.append(OtherEntry(self._free(path), "tensor", printable(f"{tensor.special} {list(tensor.shape)}")))
+            return
+        offset = tensor.offset + _view_start(tensor)
+        row = TensorEntry(self._free(path), tensor.dtype, tensor.shape, self._index[tensor.storage.key], offset, tensor.stride)
+        self._tensors.append(row)
+
+    def _other(self, path: Path, value: Value) -> None:
+        self._others.append(OtherEntry(self._free(path), _kind(value), _text(value)))
+
+    def _free(self, path: Path) -> Path:
+        """The path itself, or with a number behind its last key where an odd file has two values under one path."""
+        candidate, number = path, 2
+        while candidate in self._taken:
+            candidate, number = (*path[:-1], f"{path[-1] if path else ''}#{number}"), number + 1
+        self._taken.add(candidate)
+        return candidate
+
+
+def _view_start(tensor: Tensor) -> int:
+    """The elements that a legacy storage view starts behind its root, in elements of the tensor's own type."""
+    return tensor.storage.start * tensor.storage.itemsize // SIZES[tensor.dtype or "U8"]
+
+
+def _children(value: Value) -> Iterator[tuple[Value, Value]]:
+    kind = type(value)
+    if kind is Mapping:
+        yield from _last_wins(value.pairs)
+    elif kind in (list, tuple):
+        yield from enumerate(value)
+    elif kind is Data and type(value.info) is Mapping:
+        yield from _last_wins(value.info.pairs)
+    elif kind is Data and value.kind == "sparse tensor":
+        yield from ((index, part) for index, part in enumerate(value.info) if type(part) is Tensor)
+    elif kind is Data and type(value.info) is Tensor:
+        yield "cpu", value.info
+    elif kind is Instance:
+        yield from _of_instance(value)
+
+
+def _of_instance(value: Instance) -> Iterator[tuple[Value, Value]]:
+    """What an object of an unknown class carries: its arguments, state and items, so that its tensors can be saved from it."""
+    if type(value.state) is Mapping:
+        yield from _last_wins(value.state.pairs)
+    elif value.state is not None:
+        yield "state", value.state
+    for number, argument in enumerate(value.args):
+        yield f"argument {number}", argument
+    yield from _last_wins(value.pairs)
+    yield from ((f"item {number}", item) for number, item in enumerate(value.items))
+
+
+def _last_wins(pairs: list[tuple[Value, Value]]) -> list[tuple[Value, Value]]:
+    """Pairs as a dictionary keeps them: of equal plain keys the first place and the last value."""
+    found: dict[tuple[str, str] | int, tuple[Value, Value]] = {}
+    for key, value in pairs:
+        # Keyed by type and text: numbers as keys of ours could be made to collide, and nested keys may not be hashed.
+        slot = ("number" if type(key) in (int, bool) else type(key).__name__, str(key)) if type(key) in (str, int) else id(key)
+        found[slot] = (found[slot][0] if slot in found else key, value)
+    return list(found.values())
+
+
+def _key(key: Value) -> Key:
+    if type(key) is int and abs(key) < 1 << 53:
+        return key
+    text = key if type(key) is str else key.dotted if type(key) is Glob else show(key)
+    if not is_plain(text) or len(text) > MAX_KEY:
+        raise FormatError(
+            "T-NAME", "A name inside the checkpoint is too long or holds characters that are not text.", where=printable(text)
+        )
+    return str(text)
+
+
+def _text(value: Value) -> str:
+    if type(value) is str:
+        return printable(value)
+    return printable(value.text) if type(value) is Data and value.text else show(value)
+
+
+def _kind(value: Value) -> str:
+    kind = type(value)
+    if kind is Data:
+        return str(value.kind)
+    if kind is Mapping:
+        return str(value.kind)
+    if kind is Group:
+        return str(value.kind)
+    return {Glob: "name", Instance: "object", StorageRef: "storage", type(None): "none"}.get(kind, kind.__name__)

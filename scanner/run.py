@@ -1,0 +1,134 @@
+"""Scans a file in a locked child process and answers with its report as plain data. Knows no Django and never raises for a file.
+
+Whatever goes wrong with the child (death, silence, too much talk, no JSON) is verdict "error": a scanner that cannot answer says no.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from scanner.pickles import POLICY_VERSION
+from scanner.pickles.report import Report
+
+ROOT = str(Path(__file__).resolve().parents[1])
+START = f"import sys; sys.path.insert(0, {ROOT!r}); from scanner.child import main; main()"
+
+MAX_ANSWER = 64 << 20
+"""Bytes of report and directory that are read from the child; the directory of an SDXL checkpoint is about 0.4 MB."""
+
+MEMORY = 1 << 30
+"""Bytes of address space the child may have."""
+
+
+def scan_path(path: str | os.PathLike[str], *, name: str, timeout: float = 60, tensors: bool = True) -> dict[str, Any]:
+    """The report (`Report.to_json`) of the file at `path`; `name` is what its uploader called it.
+
+    With `tensors` the key "directory" holds `TensorDirectory.to_json()`, or None. `timeout` is in seconds of wall time.
+    Raises `OSError` only where the file itself cannot be opened.
+    """
+    with open(path, "rb") as file:
+        return scan_fd(file.fileno(), name=name, timeout=timeout, tensors=tensors)
+
+
+def scan_fd(fd: int, *, name: str, timeout: float = 60, tensors: bool = True) -> dict[str, Any]:
+    """As `scan_path`, for an open descriptor; its position is left alone."""
+    started = time.monotonic()
+    safe_name = name.encode("utf-8", "replace").decode().replace("\0", "")[-1024:]
+    arguments = [str(fd), safe_name, str(max(1, round(timeout))), str(MEMORY), "tensors" if tensors else "plain"]
+    code, answer = _ask(fd, arguments, timeout)
+    problem = _problem(code, answer, timeout)
+    if problem is None:
+        with suppress(ValueError, RecursionError):
+            report = json.loads(answer or b"")
+            if isinstance(report, dict) and report.get("verdict") in ("success", "suspicious", "danger", "error"):
+                return report
+        problem = "gave an answer that cannot be read"
+    return _failed(problem, (time.monotonic() - started) * 1000, tensors)
+
+
+def probe(timeout: float = 20) -> dict[str, Any]:
+    """Which layers a child gets here and what they refuse: {"sandbox": [...], "canary": {"open": "EPERM", ...}}; {} if it died."""
+    with open(os.devnull, "rb") as file:
+        arguments = [str(file.fileno()), "canary", "20", str(MEMORY), "canary"]
+        _, answer = _ask(file.fileno(), arguments, timeout)
+    with suppress(ValueError):
+        found = json.loads(answer or b"")
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _ask(fd: int, arguments: list[str], timeout: float) -> tuple[int | None, bytes | None]:
+    """(exit code, or None on timeout; what the child said, or None where it was too much)."""
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", "-c", START, *arguments],
+        pass_fds=(fd,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"LC_ALL": "C.UTF-8"},
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        answer, ended = _read(child, time.monotonic() + timeout)
+        if not ended:
+            return None, answer
+        return child.wait(timeout=5), answer
+    except subprocess.TimeoutExpired:
+        return None, None
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _read(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes | None, bool]:
+    """(what was said, or None where it was too much; whether it ended before the deadline)."""
+    if child.stdout is None:
+        return None, False
+    pipe = child.stdout.fileno()
+    parts: list[bytes] = []
+    size = 0
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN | select.POLLHUP)
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            return b"".join(parts), False
+        part = os.read(pipe, 1 << 20)
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            return None, True
+
+
+def _problem(code: int | None, answer: bytes | None, timeout: float) -> str | None:
+    if answer is None:
+        return "said more than it may"
+    if code is None:
+        return f"did not finish within {timeout:g} seconds"
+    if code < 0:
+        return f"was stopped by the system (signal {-code})"
+    return None if code == 0 else "ended without an answer"
+
+
+def _failed(problem: str, milliseconds: float, tensors: bool) -> dict[str, Any]:
+    report = Report(policy=POLICY_VERSION, duration_ms=milliseconds)
+    sentence = f"The scanner {problem}, so this file counts as not scanned. Try again, or ask an administrator."
+    report.say("error", "F-SANDBOX", sentence)
+    report.settle()
+    return report.to_json(tensors=tensors)
