@@ -22,6 +22,7 @@ PYTHON = VENV / "bin" / "python"
 UV = "uv==0.13.9"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 WEB, FULL, TESTS = "requirements-web.txt", "requirements.txt", "requirements-dev.txt"
+EMBEDDED = "requirements-embedded.txt"
 
 
 def run(command: list[str | Path], what: str, env: dict[str, str] | None = None) -> None:
@@ -63,10 +64,10 @@ def make_venv() -> None:
     say(f"Virtual environment made (Python {platform.python_version()})")
 
 
-def stamp_of(listing: str) -> str:
-    """Digest of everything that decides what an installation of one requirements file brings."""
+def stamp_of(listings: tuple[str, ...]) -> str:
+    """Digest of everything that decides what an installation of some requirements files brings."""
     digest = hashlib.sha256(f"{platform.python_version()} {os.environ.get('WEIGH_TORCH_INDEX', '')}".encode())
-    for path in [ROOT / "constraints.txt", *closure(ROOT / listing)]:
+    for path in [ROOT / "constraints.txt", *(path for listing in listings for path in closure(ROOT / listing))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -96,19 +97,19 @@ def fetch(arguments: list[str | Path], environment: dict[str, str]) -> None:
     return run([PYTHON, "-m", "pip", "install", "-q", *arguments], what, environment)
 
 
-def install(listing: str) -> None:
-    """Install one requirements file unless its stamp is fresh. Raises Refusal when a package cannot be had."""
-    stamp = VENV / f"{listing}.stamp"
-    wanted = stamp_of(listing)
+def install(*listings: str) -> None:
+    """Install requirements files unless their stamp is fresh. Raises Refusal when a package cannot be had."""
+    stamp = VENV / f"{listings[0]}.stamp"
+    wanted = stamp_of(listings)
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    say(f"Installing Python packages ({listing})")
+    say(f"Installing Python packages ({', '.join(listings)})")
     environment = tool_environment()
     index = os.environ.get("WEIGH_TORCH_INDEX")
-    if index and listing in (FULL, TESTS):
+    if index and listings[0] in (FULL, TESTS):
         torch = re.findall(r"^torch==\S+", (ROOT / FULL).read_text(), re.MULTILINE)
         fetch(["--no-deps", "--index-url", index, *torch], environment)
-    fetch(["-r", ROOT / listing], environment)
+    fetch([part for listing in listings for part in ("-r", ROOT / listing)], environment)
     stamp.write_text(wanted)
     say("Python packages installed")
 
@@ -123,7 +124,7 @@ def bootstrap(command: str, arguments: list[str]) -> None:
     if command == "test":
         install(TESTS)
     else:
-        install(FULL if up_options(arguments).render else WEB)
+        install(FULL if up_options(arguments).render else WEB, EMBEDDED)
     frontend.build(tool_environment(), install, run)
     os.close(handle)
 

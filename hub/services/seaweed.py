@@ -11,21 +11,11 @@ import shutil
 import sys
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
-from hub.services import ports
+from hub.services import buckets, ports
 from hub.services.console import Refusal
 from hub.services.folders import DataFolder, write_private
 from hub.services.processes import Child, Fleet
 
-BUCKETS = {
-    "WEIGH_S3_BUCKET": "weighhouse-models",
-    "WEIGH_S3_QUARANTINE_BUCKET": "weighhouse-quarantine",
-    "WEIGH_S3_MEDIA_BUCKET": "weighhouse-media",
-}
-REGION = "us-east-1"
 _GRPC = 10000  # each of the four servers also opens its port + 10000
 OFFSETS = tuple(offset + grpc for offset in range(4) for grpc in (0, _GRPC))
 _LOW, _HIGH = 9730, 20000  # with gRPC below 32768, where the kernel's own choices begin
@@ -81,8 +71,8 @@ class Seaweed:
             "WEIGH_S3_PUBLIC_ENDPOINT": public_endpoint,
             "WEIGH_S3_KEY": self.key,
             "WEIGH_S3_SECRET": self.secret,
-            "WEIGH_S3_REGION": REGION,
-            **BUCKETS,
+            "WEIGH_S3_REGION": buckets.REGION,
+            **buckets.NAMES,
         }
 
     def child(self, origin: str) -> Child:
@@ -134,24 +124,11 @@ class Seaweed:
     @functools.cached_property
     def client(self) -> Any:
         """A boto3 client for it, without retries."""
-        config = Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=10, s3={"addressing_style": "path"})
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint(),
-            aws_access_key_id=self.key,
-            aws_secret_access_key=self.secret,
-            region_name=REGION,
-            config=config,
-        )
+        return buckets.client(self.endpoint(), self.key, self.secret)
 
     def answers(self) -> bool:
         """Whether every bucket exists (made if need be) and an object comes back as it was written."""
-        client = self.client
-        for bucket in BUCKETS.values():
-            try:
-                client.head_bucket(Bucket=bucket)
-            except ClientError:
-                client.create_bucket(Bucket=bucket)
-        bucket = BUCKETS["WEIGH_S3_BUCKET"]
+        client, bucket = self.client, buckets.NAMES["WEIGH_S3_BUCKET"]
+        buckets.make_missing(client, list(buckets.NAMES.values()))
         client.put_object(Bucket=bucket, Key=".ready", Body=b"ready")
         return bool(client.get_object(Bucket=bucket, Key=".ready")["Body"].read() == b"ready")
