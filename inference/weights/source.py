@@ -1,0 +1,129 @@
+"""Tensor bytes out of a file by byte range, a few MiB at a time, whatever their order in it. It reads, and casts nothing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import zlib
+from collections.abc import Iterator
+from math import prod
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from inference.weights.cast import NUMPY, Array
+from inference.weights.plan import span
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry
+from registry.formats.dtypes import SIZES
+from registry.formats.errors import FormatError
+
+CHUNK = 4 << 20
+"""Bytes of source read at once."""
+WHOLE = 16 << 20
+"""A scattered tensor up to this size is gathered in one piece, so that its span is read once."""
+
+
+class Source:
+    """An open file and the directory of what lies in it. Use as a context manager: a path that it opened is closed."""
+
+    def __init__(self, file: BinaryIO | str | os.PathLike[str], directory: TensorDirectory) -> None:
+        self._own = isinstance(file, str | os.PathLike)
+        self._file: BinaryIO = open(file, "rb", buffering=0) if isinstance(file, str | os.PathLike) else file  # noqa: SIM115
+        self._directory = directory
+        self._buffer = bytearray(CHUNK)
+        self.size = self._file.seek(0, os.SEEK_END)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            self._file.close()
+
+    def storage_of(self, entry: TensorEntry) -> Storage:
+        return self._directory.storages[entry.storage]
+
+    def check_bounds(self, entry: TensorEntry) -> None:
+        """Raises FormatError `weights:truncated` if the storage of this tensor ends behind the end of the file."""
+        storage = self.storage_of(entry)
+        if storage.start < 0 or storage.start + storage.size > self.size:
+            raise FormatError("weights:truncated", "The file ends before its last tensor; upload the whole file.", where=storage.name)
+
+    def read_into(self, start: int, view: memoryview) -> None:
+        """Fills `view` with the bytes from `start` on; a file that ends there is truncated."""
+        self._file.seek(start)
+        while view:
+            got = self._file.readinto(view)  # type: ignore[attr-defined]
+            if not got:
+                raise FormatError("weights:truncated", "The file ends before its last tensor; upload the whole file.", offset=start)
+            view = view[got:]
+
+    def covers_storage(self, entry: TensorEntry) -> bool:
+        """Whether reading this tensor reads every byte of its storage in order, so that a CRC can be had on the way."""
+        return entry.contiguous and entry.offset == 0 and entry.nbytes == self.storage_of(entry).size
+
+    def chunks(self, entry: TensorEntry) -> Iterator[Array]:
+        """The tensor's elements in C order as one-dimensional arrays of its numpy type. An array is valid until the next is asked for."""
+        if entry.contiguous:
+            start, size = self._directory.byte_range(entry)
+            for at in range(0, size, CHUNK):
+                view = memoryview(self._buffer)[: min(CHUNK, size - at)]
+                self.read_into(start + at, view)
+                yield np.frombuffer(view, NUMPY[entry.dtype])
+            return
+        limit = WHOLE if max(span(entry), entry.nbytes) <= WHOLE else CHUNK
+        for block in _blocks(entry.shape, max(1, limit // SIZES[entry.dtype])):
+            shape = tuple(stop - start for start, stop in block)
+            offset = entry.offset + sum(start * step for (start, _), step in zip(block, entry.stride, strict=True))
+            out = np.empty(shape, NUMPY[entry.dtype])
+            self._gather(self.storage_of(entry).start, offset, entry.stride, out, limit)
+            yield out.reshape(-1)
+
+    def part(self, entry: TensorEntry, first: int, numel: int) -> Array:
+        """`numel` elements of a contiguous tensor from its element `first` on, in memory of their own."""
+        start, _ = self._directory.byte_range(entry)
+        out = np.empty(numel, NUMPY[entry.dtype])
+        self.read_into(start + first * out.dtype.itemsize, out.view("u1").data)
+        return out
+
+    def _gather(self, base: int, offset: int, stride: tuple[int, ...], out: Array, limit: int) -> None:
+        """Fills `out` from a strided view; a view whose span is over `limit` is halved along its longest axis until it is not."""
+        item = out.dtype.itemsize
+        reach = [(size - 1) * step for size, step in zip(out.shape, stride, strict=True)]
+        total = (1 + sum(reach)) * item
+        if total <= limit:
+            raw = bytearray(total)
+            self.read_into(base + offset * item, memoryview(raw))
+            out[...] = as_strided(np.frombuffer(raw, out.dtype), out.shape, tuple(step * item for step in stride))
+            return
+        axis = reach.index(max(reach))
+        middle = out.shape[axis] // 2
+        first, second = np.split(out, [middle], axis)
+        self._gather(base, offset, stride, first, limit)
+        self._gather(base, offset + middle * stride[axis], stride, second, limit)
+
+    def crc32(self, storage: Storage) -> int:
+        """CRC-32 of a whole storage."""
+        crc = 0
+        for at in range(0, storage.size, CHUNK):
+            view = memoryview(self._buffer)[: min(CHUNK, storage.size - at)]
+            self.read_into(storage.start + at, view)
+            crc = zlib.crc32(view, crc)
+        return crc
+
+
+def _blocks(shape: tuple[int, ...], numel: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Index ranges that cut a shape, in C order, into pieces of at most `numel` elements that follow one another in memory."""
+    if prod(shape) == 0:
+        return
+    axis = 0
+    while axis < len(shape) - 1 and prod(shape[axis + 1 :]) > numel:
+        axis += 1
+    rows = max(1, numel // prod(shape[axis + 1 :]))
+    for lead in itertools.product(*(range(size) for size in shape[:axis])):
+        for start in range(0, shape[axis], rows):
+            ranges = [(at, at + 1) for at in lead]
+            ranges.append((start, min(start + rows, shape[axis])))
+            ranges += [(0, size) for size in shape[axis + 1 :]]
+            yield tuple(ranges)
