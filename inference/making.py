@@ -10,10 +10,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from inference.models import Derivative
-from inference.weights import CONVERTER_VERSION, Recipe, convert, twin_recipe, variant_suffix, worthwhile
+from inference.weights.convert import convert, derived_metadata
+from inference.weights.outcome import CONVERTER_VERSION
+from inference.weights.recipe import Recipe, twin_recipe, variant_suffix, worthwhile
 from registry import intake, lifecycle, storage, timeline
 from registry.formats.errors import FormatError
-from registry.formats.hashes import hash_file
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import Blob, File, Role, TensorIndex
 from registry.names import with_suffix
@@ -56,7 +57,7 @@ def want_variants(file: File) -> None:
 
 def make_derivative(derivative: Derivative) -> None:
     """Make a claimed variant (state `making`) and move it to made. Raises `FormatError`."""
-    recipe = Recipe.from_json(derivative.recipe)
+    recipe = Recipe(**derivative.recipe)
     result, outcome = make(derivative.source, recipe, step_name=f"make {variant_suffix(recipe).lstrip('-')}")
     taken = result is not None and Derivative.objects.filter(result=result).exclude(pk=derivative.pk).exists()
     lifecycle.advance(derivative, DerivativeState.MADE, result=None if taken else result, outcome=outcome, error="", error_code="")
@@ -73,11 +74,11 @@ def make(source: File, recipe: Recipe, *, step_name: str) -> tuple[File, dict[st
         storage.local_path(blob) as path,
         storage.scratch_file(".safetensors") as target,
     ):
-        outcome = convert(path, directory, target, recipe, source_sha256=blob.sha256, progress=step.progress)
-        hashes = hash_file(target)
-        storage.place_file(target, hashes.as_dict()["SHA256"].lower())
-        made = _derived_file(source, recipe, intake.record_blob(hashes))
-        step.note(f"{made.name}, {hashes.size_bytes:,} bytes")
+        metadata = derived_metadata(directory, recipe, source_sha256=blob.sha256)
+        outcome = convert(path, directory, target, recipe, metadata=metadata, progress=step.scaled_progress)
+        storage.place_file(target, outcome.hashes.sha256)
+        made = _derived_file(source, recipe, intake.record_blob(outcome.hashes))
+        step.note(f"{made.name}, {outcome.size_bytes:,} bytes")
     return made, outcome.to_json()
 
 

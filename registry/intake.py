@@ -50,7 +50,7 @@ def _take_in(file: File, stack: ExitStack, beat: Callable[[], None] | None) -> P
 
 
 def _admit(file: File, staging_name: str, hashes: Hashes, step: Running) -> None:
-    sha256 = hashes.as_dict()["SHA256"].lower()
+    sha256 = hashes.sha256
     _check(file, staging_name, hashes.size_bytes, sha256)
     if not Blob.objects.filter(sha256=sha256, sealed=True).exists():
         storage.place_staged(staging_name, sha256)
@@ -81,7 +81,7 @@ def record_blob(hashes: Hashes) -> Blob:
     """The row for stored bytes with all their hashes; found again when the bytes are known."""
     values = hashes.as_dict()
     with transaction.atomic():
-        blob, _ = Blob.objects.get_or_create(sha256=values["SHA256"].lower(), defaults={"size_bytes": hashes.size_bytes})
+        blob, _ = Blob.objects.get_or_create(sha256=hashes.sha256, defaults={"size_bytes": hashes.size_bytes})
         if not blob.stored:
             Blob.objects.filter(pk=blob.pk).update(stored=True)
             blob.stored = True

@@ -24,6 +24,10 @@ class Running:
     def note(self, text: str) -> None:
         self.row.note = text[:500]
 
+    def scaled_progress(self, done: int, total: int) -> None:
+        """As `progress`, from work that counts its own total."""
+        self.progress(done * self.row.total_bytes // max(total, 1))
+
     def progress(self, done_bytes: int) -> None:
         now = time.monotonic()
         if now - self._last >= PROGRESS_EVERY:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from registry import intake, lifecycle, storage, timeline
 from registry.formats.directory import TensorDirectory
-from registry.identify import identify
+from registry.identify.detect import identify
 from registry.lifecycle import FileState
 from registry.models import Blob, File, TensorIndex, Verdict
 from scanner import run
