@@ -193,6 +193,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "health_check_interval": 30,
+    "max_retries": 1,  # a request that nudges while the broker is away must not wait for it
+    "interval_start": 0,
+    "interval_step": 0.1,
 }
 CELERY_TASK_PUBLISH_RETRY = False  # a lost nudge is found by the sweep; a request must not wait for a broker
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
