@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
+from samples.build import save_in_order
 from samples.layout import TINY, Widths, ema_name, sd1, vae
 
 State = dict[str, torch.Tensor]
@@ -85,7 +85,7 @@ def plain_checkpoint(
     """Weights only: a bare state dict, pickled, or safetensors when the path's suffix says so."""
     state = state_dict(widths, dtype=dtype, seed=seed)
     if path.suffix == ".safetensors":
-        save_file(state, path, metadata or {"format": "pt"})
+        save_in_order(state, path, metadata or {"format": "pt"})
     else:
         torch.save(state, path)
     return path
@@ -120,7 +120,7 @@ def lora_state(*, rank: int = 4, width: int = 320, context: int = 768, dtype: to
 
 
 def lora_safetensors(path: Path, *, metadata: dict[str, str] | None = None, **shape: Any) -> Path:
-    save_file(lora_state(**shape), path, KOHYA if metadata is None else metadata)
+    save_in_order(lora_state(**shape), path, KOHYA if metadata is None else metadata)
     return path
 
 
@@ -152,7 +152,7 @@ def hypernetwork_pt(path: Path, *, widths: tuple[int, ...] = (320, 640)) -> Path
 def vae_safetensors(path: Path, *, widths: Widths = TINY, dtype: torch.dtype = torch.float32) -> Path:
     """The autoencoder alone, without prefix."""
     dice = np.random.default_rng(4)
-    save_file({name: _tensor(name, shape, dice).to(dtype) for name, shape in vae("", widths)}, path, {"format": "pt"})
+    save_in_order({name: _tensor(name, shape, dice).to(dtype) for name, shape in vae("", widths)}, path, {"format": "pt"})
     return path
 
 
