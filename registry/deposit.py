@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from registry import storage, uploads
 from registry.models import File, Upload, User, Version
+from registry.partfile import PartFile
 
 CHUNK = 4 * 2**20
 
@@ -33,15 +33,15 @@ def send_parts(upload: Upload, source: BinaryIO) -> None:
 
 
 def _send_local(upload: Upload, number: int, source: BinaryIO) -> None:
-    folder = storage.staged_path(upload.staging_name).parent
-    size, check = upload.part_bytes(number), 0
-    with (folder / "data").open("r+b") as target:
-        target.seek((number - 1) * upload.part_size_bytes)
-        left = size
+    left = upload.part_bytes(number)
+    part = PartFile(storage.staged_path(upload.staging_name).parent, number, (number - 1) * upload.part_size_bytes, left)
+    try:
         while left and (block := source.read(min(CHUNK, left))):
-            target.write(block)
-            check, left = zlib.crc32(block, check), left - len(block)
-    (folder / f"part-{number}-{size - left}-{check:08x}").touch()
+            part.write(block)
+            left -= len(block)
+        part.finish()
+    finally:
+        part.close()
 
 
 def _send_s3(upload: Upload, number: int, source: BinaryIO) -> None:

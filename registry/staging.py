@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
 from django.core import signing
+from django.core.files.storage import storages
 
 from registry import storage
 from registry.models import Upload
+from registry.partfile import markers
 
 SALT = "weighhouse.part"
 
@@ -37,11 +40,19 @@ class PartsBusy(Exception):
     """A part is still arriving."""
 
 
+class OtherPart(Exception):
+    """What the client says it sent as part `number` is not what arrived."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"part {number} is another")
+        self.number = number
+
+
 def begin(upload: Upload) -> None:
     """Prepare the store for the parts of this upload."""
     if storage.on_disk():
         folder = _folder(upload)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         (folder / "lock").touch()
         (folder / "data").touch()
         return
@@ -67,27 +78,30 @@ def read_claim(token: str) -> dict[str, Any]:
 def received(upload: Upload) -> dict[int, dict[str, Any]]:
     """{part number: {"size": bytes, "etag": str}} of what the store has whole."""
     if storage.on_disk():
-        return _local_parts(_folder(upload))
+        return markers(_folder(upload))
     if upload.completed_at:
         return {}
     return _s3_parts(upload)
 
 
-def complete(upload: Upload) -> None:
-    """Join the parts into one object that can no longer be written.
+def complete(upload: Upload, etags: Mapping[int, str] | None = None) -> None:
+    """Join the parts into one object that can no longer be written. `etags`: what the client says it sent, by part.
 
-    Raises `PartsMissing`, `PartsBusy`. Asked twice it does nothing the second time.
+    Raises `PartsMissing`, `PartsBusy`, `OtherPart`. Asked twice it does nothing the second time.
     """
-    have = received(upload)
-    if not have and _already_joined(upload):
-        return
+    if storage.on_disk():
+        _complete_local(upload, etags or {})
+    else:
+        _complete_s3(upload, etags or {})
+
+
+def _check_parts(upload: Upload, have: dict[int, dict[str, Any]], etags: Mapping[int, str]) -> None:
     wrong = [n for n in range(1, upload.part_count + 1) if n not in have or have[n]["size"] != upload.part_bytes(n)]
     if wrong:
         raise PartsMissing(wrong)
-    if storage.on_disk():
-        _close_local(_folder(upload))
-    else:
-        _complete_s3(upload, have)
+    for number, etag in etags.items():
+        if have[number]["etag"] != etag:
+            raise OtherPart(number)
 
 
 def abort(upload: Upload) -> None:
@@ -105,23 +119,22 @@ def abort(upload: Upload) -> None:
 
 
 def _folder(upload: Upload) -> Path:
-    return storage.path_of("models", f"{upload.staging_name}/data").parent
+    """Not made when it is gone: a given-up upload must not come back as an empty folder."""
+    return Path(storages["models"].path(upload.staging_name))
 
 
-def _local_parts(folder: Path) -> dict[int, dict[str, Any]]:
-    """Markers are named `part-<number>-<size>-<etag>`: a directory listing is the whole truth, and it survives a restart."""
-    found = {}
-    for path in folder.glob("part-*"):
-        _, number, size, etag = path.name.split("-", 3)
-        found[int(number)] = {"size": int(size), "etag": etag}
-    return dict(sorted(found.items()))
-
-
-def _close_local(folder: Path) -> None:
-    """Take the lock alone and remove it from its place: from here on no part can be written."""
-    handle = os.open(folder / "lock", os.O_RDWR)
+def _complete_local(upload: Upload, etags: Mapping[int, str]) -> None:
+    """Take the lock alone, look once more, and take the lock from its place: from here on no part can be written."""
+    folder = _folder(upload)
+    if joined(upload):
+        return
+    try:
+        handle = os.open(folder / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        raise PartsMissing(list(range(1, upload.part_count + 1))) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _check_parts(upload, markers(folder), etags)
         (folder / "lock").rename(folder / "closed")
     except BlockingIOError:
         raise PartsBusy from None
@@ -129,13 +142,16 @@ def _close_local(folder: Path) -> None:
         os.close(handle)
 
 
-def _already_joined(upload: Upload) -> bool:
+def joined(upload: Upload) -> bool:
+    """Whether the upload's bytes lie in staging as one whole, closed to writers."""
     if storage.on_disk():
         return (_folder(upload) / "closed").exists()
     try:
         _client().head_object(Bucket=_bucket_name(), Key=upload.staging_name)
-    except ClientError:
-        return False
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}:
+            return False
+        raise
     return True
 
 
@@ -153,11 +169,20 @@ def _s3_parts(upload: Upload) -> dict[int, dict[str, Any]]:
     return {row["PartNumber"]: {"size": row["Size"], "etag": row["ETag"].strip('"')} for row in rows}
 
 
-def _complete_s3(upload: Upload, have: dict[int, dict[str, Any]]) -> None:
+def _complete_s3(upload: Upload, etags: Mapping[int, str]) -> None:
+    have = _s3_parts(upload)
+    if not have and joined(upload):
+        return
+    _check_parts(upload, have, etags)
     parts = [{"PartNumber": number, "ETag": have[number]["etag"]} for number in range(1, upload.part_count + 1)]
-    _client().complete_multipart_upload(
-        Bucket=_bucket_name(), Key=upload.staging_name, UploadId=upload.backend_id, MultipartUpload={"Parts": parts}
-    )
+    try:
+        _client().complete_multipart_upload(
+            Bucket=_bucket_name(), Key=upload.staging_name, UploadId=upload.backend_id, MultipartUpload={"Parts": parts}
+        )
+    except ClientError as error:
+        # Another request for the same completion was first.
+        if error.response["Error"]["Code"] != "NoSuchUpload" or not joined(upload):
+            raise
 
 
 def _client() -> Any:

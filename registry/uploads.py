@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from registry import lifecycle, queries, staging, storage, timeline
@@ -93,23 +94,28 @@ def part_urls(upload: Upload, numbers: list[int], origin: str) -> list[dict[str,
     """[{"number", "url"}] for the parts asked for; also keeps the upload alive for another day."""
     _check_open(upload)
     for number in numbers:
-        if not 1 <= number <= upload.part_count:
-            raise Refused("upload:part-number", f"Part {number} does not exist: this upload has parts 1 to {upload.part_count}.")
+        _check_number(upload, number)
     Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
     return [{"number": number, "url": staging.part_url(upload, number, origin)} for number in numbers]
 
 
-def complete(upload: Upload) -> File:
+def complete(upload: Upload, etags: Mapping[int, str] | None = None) -> File:
     """Everything arrived: close the upload and queue the file. Asked twice it answers the same file.
 
-    Raises `Refused` with what is missing. The SHA-256 that was announced is compared in the one read that computes all
-    hashes, before anything else looks at the bytes (`intake.py`).
+    `etags`: what the client says it sent, by part. Raises `Refused` with what is missing or different. The SHA-256 that
+    was announced is compared in the one read that computes all hashes, before anything else looks at the bytes
+    (`intake.py`).
     """
     if upload.completed_at:
         return upload.file
     _check_open(upload)
+    for number in etags or {}:
+        _check_number(upload, number)
     try:
-        staging.complete(upload)
+        staging.complete(upload, etags)
+    except staging.OtherPart as other:
+        text = f"Part {other.number} arrived with another ETag than you give. Send it again, then complete with the ETag of the answer."
+        raise Refused("upload:etag-mismatch", text, 409) from None
     except staging.PartsBusy:
         raise Refused("upload:part-busy", "A part is still arriving. Wait for it, then complete the upload again.", 409) from None
     except staging.PartsMissing as missing:
@@ -132,25 +138,39 @@ def _queue(upload: Upload) -> File:
     return file
 
 
+def _check_number(upload: Upload, number: int) -> None:
+    if not 1 <= number <= upload.part_count:
+        raise Refused("upload:part-number", f"Part {number} does not exist: this upload has parts 1 to {upload.part_count}.")
+
+
 def cancel(upload: Upload, code: str = "upload:cancelled", sentence: str = "The upload was cancelled.") -> None:
-    """Give up an open upload and free what it took."""
-    staging.abort(upload)
+    """Give up an open upload and free what it took. Raises `LostRace` when it was completed meanwhile: then its bytes stay.
+
+    The row fails before the bytes go. What a crash in between leaves is freed by `expire` a day later.
+    """
     if upload.file.state == FileState.UPLOADING:
         lifecycle.fail(upload.file, code, sentence)
+    staging.abort(upload)
 
 
 def expire() -> int:
     """Fail uploads whose last sign of life is older than a day; how many there were. Called by the sweep."""
-    gone = Upload.objects.select_related("file").filter(completed_at=None, expires_at__lt=timezone.now(), file__state=FileState.UPLOADING)
     count = 0
-    for upload in gone[:100]:
+    for upload in _overdue(FileState.UPLOADING, timezone.now()):
         hours = settings.UPLOAD_EXPIRY_HOURS
         try:
             cancel(upload, "upload:expired", f"No part arrived for {hours} hours, so the upload was given up. Start it again.")
             count += 1
         except lifecycle.LostRace:
             continue
+    for upload in _overdue(FileState.FAILED, timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRY_HOURS)):
+        staging.abort(upload)
+        upload.delete()
     return count
+
+
+def _overdue(state: str, before: datetime) -> QuerySet[Upload]:
+    return Upload.objects.select_related("file").filter(completed_at=None, expires_at__lt=before, file__state=state)[:100]
 
 
 def _check_open(upload: Upload) -> None:
