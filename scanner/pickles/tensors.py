@@ -43,8 +43,16 @@ class StorageTable:
     legacy: bool = False
     used: dict[str, StorageRef] = field(default_factory=dict)
 
-    def resolve(self, saved: Value) -> StorageRef:
-        """The storage of one persistent id; raises `Breach` unless it is exactly the tuple torch writes."""
+    def resolve(self, saved: Value) -> StorageRef | Glob:
+        """The storage of one persistent id; raises `Breach` unless it is exactly the tuple torch writes.
+
+        Legacy files also send a module's class through here, with its source as text that torch only compares: the class itself.
+        """
+        if self.legacy and type(saved) is tuple and len(saved) == 4 and type(saved[0]) is str and saved[0] == "module":
+            plain = type(saved[1]) is Glob and all(type(text) in (str, type(None)) for text in saved[2:])
+            need(plain, "it is not a class with its source")
+            named: Glob = saved[1]
+            return named
         need(type(saved) is tuple and len(saved) == (6 if self.legacy else 5), "it is not the tuple torch writes")
         word, kind, key, location, numel = saved[:5]
         need(type(word) is str and word == "storage", "it is not about a storage")

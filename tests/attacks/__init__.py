@@ -1,0 +1,26 @@
+"""Hostile files, one small builder a trick, made as bytes when a test asks; nothing is stored, loaded or run.
+
+Each builder states with `@attack` what the scanner must answer. Other tests may call any of them, `os_system_checkpoint()` above all.
+"""
+
+from __future__ import annotations
+
+from tests.attacks.catalogue import ATTACKS, Attack
+from tests.attacks.imports import os_system_checkpoint
+
+from tests.attacks import calls, disguises, floods, geometry, headers, imports, legacies, streams, zips  # isort: skip
+
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "calls",
+    "disguises",
+    "floods",
+    "geometry",
+    "headers",
+    "imports",
+    "legacies",
+    "os_system_checkpoint",
+    "streams",
+    "zips",
+]
