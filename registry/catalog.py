@@ -70,8 +70,8 @@ def publish(version: Version) -> Version:
     if version.status == Status.PUBLISHED:
         return version
     files = list(version.files.select_related("blob"))
-    if not any(file.downloadable for file in files):
-        raise Refused("publish:not-ready", _why_not(files))
+    if waiting := waits_for(files):
+        raise Refused("publish:not-ready", waiting)
     now = timezone.now()
     version.status, version.published_at = Status.PUBLISHED, version.published_at or now
     version.withdrawn_at, version.withdrawn_reason = None, ""
@@ -84,7 +84,10 @@ def publish(version: Version) -> Version:
     return version
 
 
-def _why_not(files: list[File]) -> str:
+def waits_for(files: list[File]) -> str:
+    """Why a version with these files cannot be published yet, as a sentence; "" when it can."""
+    if any(file.downloadable for file in files):
+        return ""
     if not files:
         return "There is nothing to publish yet: upload a file to this version first."
     if any(file.state in IN_WORK for file in files):
@@ -127,7 +130,7 @@ def delete_entry(entry: Entry, reason: str = "") -> None:
 
 def _after_removal(entry: Entry) -> None:
     left = entry.versions.filter(status=Status.PUBLISHED, deleted_at=None).aggregate(newest=Max("published_at"))
-    Entry.objects.filter(pk=entry.pk).update(live=left["newest"] is not None, published_at=left["newest"] or entry.published_at)
+    Entry.objects.filter(pk=entry.pk).update(live=left["newest"] is not None, published_at=left["newest"] or F("published_at"))
     reindex(entry)
 
 

@@ -21,6 +21,7 @@ from tests.factories import FileFactory, VersionFactory
 from tests.intake import TASKS, drain, upload_path
 from tests.processes import celery_worker, kill_group, start_python, wait_until
 
+
 @pytest.fixture
 def broker(settings: Any) -> Iterator[str]:
     """The real broker, its queues emptied before and after."""
