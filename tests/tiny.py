@@ -210,3 +210,13 @@ def directory_of(tensors: dict[str, tuple[str, tuple[int, ...]]], metadata: dict
 
     rows = tuple(TensorEntry((name,), dtype, shape, 0, 0, row_major(shape)) for name, (dtype, shape) in tensors.items())
     return TensorDirectory("safetensors", (Storage("data", 0, 1 << 40),), rows, metadata or {})
+
+
+def read_directory(path: Path) -> Any:
+    """The TensorDirectory of a file on disk, as the real scanner gives it."""
+    from scanner.pickles import scan
+
+    with open(path, "rb") as file:
+        directory = scan(file.fileno(), name=path.name).directory
+    assert directory is not None, f"the scanner gives no directory for {path.name}"
+    return directory

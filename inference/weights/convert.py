@@ -27,7 +27,7 @@ from registry.formats.directory import Storage, TensorDirectory
 from registry.formats.errors import FormatError
 
 Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all); writing and comparing each count the output's bytes once."""
+"""Called with (bytes done, bytes in all); writing and comparing each count the tensors' bytes in the output once."""
 
 EMBEDDED_HASHES = frozenset({"sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"})
 """Hashes of the source that its metadata carries: wrong for anything derived, and A1111 believes the first unread."""
@@ -61,8 +61,9 @@ def convert(
             opened.check_bounds(item.entry)
         _repair_position_ids(plan, opened, recipe)
         header = header_bytes(plan.tensors, header_metadata)
-        size = len(header) + sum(item.nbytes for item in plan.tensors)
-        work = _Work(opened, plan, progress, 2 * size)
+        data = sum(item.nbytes for item in plan.tensors)
+        size = len(header) + data
+        work = _Work(opened, plan, progress, 2 * data)
         with Sink(Path(target), size) as sink:
             sink.write(header)
             work.write(sink)
@@ -111,12 +112,13 @@ class _Work:
         """`size` more bytes of output were written or compared."""
         self.done += size
         if self.progress is not None:
-            self.progress(min(self.done, self.work_bytes), self.work_bytes)
+            self.progress(self.done, self.work_bytes)
 
     def write(self, sink: Sink) -> None:
         for item in self.plan.tensors:
             if item.literal is not None:
                 sink.write(item.literal)
+                self.tell(item.nbytes)
             else:
                 self._write_tensor(item, sink)
 

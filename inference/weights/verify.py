@@ -39,7 +39,7 @@ def compare(path: Path, source: Source, plan: Plan, tell: Callable[[int], None])
     result = Comparison()
     with Source(path, directory) as written:
         for item, entry in zip(plan.tensors, directory.tensors, strict=True):
-            error = _literal(item, written, entry) if item.literal is not None else _error(item, source, written, entry, tell)
+            error = _literal(item, written, entry, tell) if item.literal is not None else _error(item, source, written, entry, tell)
             result.rounded += error > 0
             result.equal += error == 0
             if error > result.max_abs_error:
@@ -58,8 +58,9 @@ def _must(true: object, item: Planned) -> None:
         raise WrongOutput(f"{item.name} differs from its source")
 
 
-def _literal(item: Planned, written: Source, entry: TensorEntry) -> float:
+def _literal(item: Planned, written: Source, entry: TensorEntry, tell: Callable[[int], None]) -> float:
     _must(b"".join(part.tobytes() for part in written.chunks(entry)) == item.literal, item)
+    tell(item.nbytes)
     return 0.0
 
 
