@@ -174,6 +174,7 @@ MAX_FILE_BYTES = env.int("WEIGH_MAX_FILE_BYTES", default=50 * 2**30)
 PART_SIZE_BYTES = env.int("WEIGH_PART_SIZE_BYTES", default=16 * 2**20)
 USER_QUOTA_BYTES = env.int("WEIGH_USER_QUOTA_BYTES", default=500 * 2**30)
 UPLOAD_EXPIRY_HOURS = env.int("WEIGH_UPLOAD_EXPIRY_HOURS", default=24)
+KEEP_DELETED_DAYS = env.int("WEIGH_KEEP_DELETED_DAYS", default=30)
 SIGNED_URL_SECONDS = env.int("WEIGH_SIGNED_URL_SECONDS", default=6 * 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 USE_X_ACCEL = True
@@ -201,7 +202,10 @@ CELERY_TASK_PUBLISH_RETRY = False  # a lost nudge is found by the sweep; a reque
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "tidy": {"task": "hub.tidy", "schedule": 900.0, "options": {"expires": 900}},
+}
 LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)
 SCAN_TIMEOUT_SECONDS = env.int("WEIGH_SCAN_TIMEOUT_SECONDS", default=60)
 
@@ -224,6 +228,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/hub/",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["hub.api.hub.docs.only_ours"],
 }
 
 # --- safety -------------------------------------------------------------------------------------------------------------

@@ -5,10 +5,16 @@ from __future__ import annotations
 from celery import shared_task
 
 from hub import pipeline
-from registry import counters
+from registry import cleanup, counters
 
 
 @shared_task(name="hub.sweep")
 def sweep() -> dict[str, int]:
     """Every ten seconds, by beat."""
     return {**pipeline.sweep(), "folded": counters.fold()}
+
+
+@shared_task(name="hub.tidy")
+def tidy() -> dict[str, int]:
+    """Every quarter of an hour, by beat."""
+    return cleanup.collect()

@@ -11,7 +11,7 @@ from django.db.models import F, Max, Value
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import timeline
+from registry import cleanup, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Entry, File, Status, Tag, User, Version
@@ -107,6 +107,7 @@ def withdraw(version: Version, reason: str = "") -> Version:
 @transaction.atomic
 def delete_version(version: Version, reason: str = "") -> None:
     """Delete for good; a version that was never published leaves nothing, any other leaves a tombstone."""
+    cleanup.abandon_uploads(version)
     if version.published_at is None:
         version.delete()
         reindex(version.entry)
@@ -120,6 +121,8 @@ def delete_version(version: Version, reason: str = "") -> None:
 @transaction.atomic
 def delete_entry(entry: Entry, reason: str = "") -> None:
     """As `delete_version`, for a whole entry."""
+    for version in entry.versions.all():
+        cleanup.abandon_uploads(version)
     if entry.published_at is None:
         entry.delete()
         return
