@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
+from tests.servers import live_hub  # noqa: F401  (a fixture)
+
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop in the test's thread
 
 
@@ -20,6 +22,7 @@ def stores(settings: Any, tmp_path: Path) -> Path:
     settings.STORAGE_ROOT = tmp_path / "storage"
     settings.SCRATCH = tmp_path / "scratch"
     settings.STORAGES = {**django_settings.STORAGES, **{name: _folder(tmp_path, name) for name in ("models", "quarantine", "media")}}
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when collectstatic has not run yet
     return tmp_path / "storage"
 
 

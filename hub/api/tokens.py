@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from registry.models import Scope, Token, User
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # its import reads the settings that name this module
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 

@@ -1,0 +1,26 @@
+"""The addresses of our own REST API, under `/api/hub/`. None ends in a slash but the two that describe it."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView
+
+from hub.api.hub import docs, entries, files, uploads, versions, views
+
+urlpatterns = [
+    path("entries", entries.Entries.as_view()),
+    path("entries/<int:pk>", entries.OneEntry.as_view()),
+    path("entries/<int:pk>/versions", versions.Versions.as_view()),
+    path("versions/<int:pk>", versions.OneVersion.as_view()),
+    path("versions/<int:pk>/publish", versions.Publish.as_view()),
+    path("versions/<int:pk>/uploads", uploads.Uploads.as_view()),
+    path("uploads/<uuid:pk>", uploads.OneUpload.as_view()),
+    path("uploads/<uuid:pk>/parts", uploads.PartUrls.as_view()),
+    path("uploads/<uuid:pk>/complete", uploads.Complete.as_view()),
+    path("files/<int:pk>", files.OneFile.as_view()),
+    path("files/<int:pk>/scan", files.Scan.as_view()),
+    path("files/<int:pk>/retry", files.Retry.as_view()),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", docs.page, name="api-docs"),
+    re_path("", views.nothing_here),
+]
