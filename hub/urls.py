@@ -5,10 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from hub.api.civitai import urls as civitai
+from hub.downloads import serve
 from hub.health import healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
+    path("api/hub/", include("hub.api.hub.urls")),
+    path("api/v1/", include(civitai.reading)),
+    path("api/download/", include(civitai.fetching)),
+    path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
 ]

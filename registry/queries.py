@@ -58,6 +58,17 @@ def readable(user: Any) -> QuerySet[Entry]:
     return Entry.objects.filter(rule)
 
 
+def readable_versions(user: Any) -> QuerySet[Version]:
+    """Versions that this user may see by address, tombstones included: `may_read_version` as a query."""
+    versions = Version.objects.filter(entry__in=readable(user))
+    if is_moderator(user):
+        return versions
+    rule = ~Q(status=Status.DRAFT)
+    if user and user.is_authenticated:
+        rule |= Q(entry__owner=user)
+    return versions.filter(rule)
+
+
 def published_versions() -> QuerySet[Version]:
     return Version.objects.filter(status=Status.PUBLISHED, deleted_at=None)
 

@@ -1,0 +1,86 @@
+"""GET /api/download/models/{versionId}: chooses the file, counts, and sends the client to its signed address. Carries no bytes itself."""
+
+from __future__ import annotations
+
+import re
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from hub import downloads
+from hub.api.civitai import choosing, parameters, rows, vocabulary
+from hub.api.civitai.answers import ApiError, endpoint
+from hub.api.civitai.choosing import Wanted
+from hub.api.civitai.rows import FileRow
+from registry import queries
+from registry.catalog import IN_WORK
+from registry.counters import count_download
+from registry.models import File, Role, Status, User, Version
+
+NOT_FOUND = "File not found"
+GONE = "Model archived, not available for download"
+TWIN_SECONDS = 5
+RESUMED = re.compile(r"bytes=0*[1-9]")
+
+
+@endpoint
+def download(request: HttpRequest, user: User | None, version_id: str) -> HttpResponse:
+    """307 to an address that needs no sign-in; 403 what is held back, 404 what is not there, 410 what was withdrawn."""
+    number = parameters.read_id(version_id, "model version")
+    version = queries.readable_versions(user).select_related("entry").filter(pk=number).first()
+    if version is None:
+        raise ApiError(404, NOT_FOUND)
+    if version.gone:
+        raise ApiError(410, GONE)
+    chosen = _chosen(request.GET, version)
+    file = File.objects.select_related("blob", "version__entry").get(pk=chosen.id)
+    response = HttpResponse(status=307)
+    response["Location"] = downloads.signed_url(request, file)
+    response["Cache-Control"] = "no-store, max-age=0"
+    if _counts(request, version):
+        count_download(file)
+    return response
+
+
+def _chosen(given: QueryDict, version: Version) -> FileRow:
+    served = rows.read_files(queries.downloadable_files().filter(version=version))
+    others = [file for file in rows.read_files(File.objects.filter(version=version)) if all(file.id != row.id for row in served)]
+    if given.get("fileId"):
+        wanted = parameters.read_id(given["fileId"], "file")
+        found = next((file for file in served if file.id == wanted), None)
+        held = [file for file in others if file.id == wanted]
+    else:
+        found = choosing.choose(served, _wanted(given))
+        held = [] if served else others
+        _wait_for_twin(found, others, asked="format" in given)
+    if found is not None:
+        return found
+    raise _refusal(held)
+
+
+def _refusal(held: list[FileRow]) -> ApiError:
+    if any(file.state in rows.HELD_STATES for file in held):
+        return ApiError(
+            403, "File quarantined", more={"message": "The scan found code in this file. It is sealed and nobody can download it."}
+        )
+    return ApiError(404, NOT_FOUND)
+
+
+def _wait_for_twin(found: FileRow | None, others: list[FileRow], *, asked: bool) -> None:
+    """Do not hand out a pickle to somebody who did not ask for one, only because its safetensors twin is still being judged."""
+    if found is None or asked or found.metadata["format"] != vocabulary.PICKLE:
+        return
+    if any(file.role == Role.DERIVED and file.state in IN_WORK for file in others):
+        sentence = "The safetensors copy of this file is still being checked. Try again in a moment, or ask for format=PickleTensor."
+        raise ApiError(503, sentence, headers={"Retry-After": str(TWIN_SECONDS)})
+
+
+def _wanted(given: QueryDict) -> Wanted:
+    file_type = parameters.one_of(given, "type", vocabulary.FILE_TYPES)
+    size = parameters.one_of(given, "size", vocabulary.SIZES)
+    fmt, fp, quant = ((given.get(key) or "").strip()[:64] for key in ("format", "fp", "quantType"))
+    return Wanted(file_type, fmt, size, fp, quant)
+
+
+def _counts(request: HttpRequest, version: Version) -> bool:
+    """One download: a GET from the start of a published file. HEAD, resumed ranges and a creator's drafts are none."""
+    return request.method == "GET" and version.status == Status.PUBLISHED and not RESUMED.match(request.headers.get("Range", ""))

@@ -1,0 +1,166 @@
+"""Reads the query string of the list as tolerantly as its clients write it. Knows no table of the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import QueryDict
+
+from hub.api.civitai import vocabulary
+from hub.api.civitai.answers import ApiError
+
+MAX_LIMIT = 100
+MAX_PAGED_ITEMS = 1000
+MAX_ID = 2**31 - 1
+"""Ids are 32-bit on the site; anything above is no id of anything."""
+TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
+LICENCE_FLAGS = {
+    "allowNoCredit": "allow_no_credit",
+    "allowDerivatives": "allow_derivatives",
+    "allowDerivates": "allow_derivatives",
+    "allowDifferentLicense": "allow_different_license",
+    "allowDifferentLicenses": "allow_different_license",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What GET /api/v1/models was asked, checked. Empty tuples and None mean: not asked."""
+
+    limit: int = MAX_LIMIT
+    page: int | None = None
+    cursor: str = ""
+    query: str = ""
+    tag: str = ""
+    username: str = ""
+    types: tuple[str, ...] = ()
+    base_models: tuple[str, ...] = ()
+    ids: tuple[int, ...] | None = None
+    version_ids: tuple[int, ...] | None = None
+    formats: tuple[str, ...] = ()
+    availability: tuple[str, ...] = ()
+    commercial_use: tuple[str, ...] = ()
+    licence: dict[str, bool] = field(default_factory=dict)
+    sort: str = "Highest Rated"
+    period: str = "AllTime"
+    nsfw: bool = False
+    primary_only: bool = False
+    favourites: bool = False
+
+
+def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
+    """Raises `ApiError` 400 naming the parameter and what it may be, 401 for one that needs a user, 429 for too deep a page."""
+    given = _without_nul(given)
+    limit, page = _number(given, "limit", MAX_LIMIT, 0, MAX_LIMIT), _page(given)
+    cursor, query = given.get("cursor", ""), (given.get("query") or "").strip()[:200]
+    if page is not None and not cursor:
+        if query:
+            raise ApiError(400, "Cannot use page param with query search. Use cursor-based pagination.")
+        if page * limit > MAX_PAGED_ITEMS:
+            raise ApiError(429, "You've requested too many pages, please use cursors instead")
+    for key in ("favorites", "hidden"):
+        if key in given and not signed_in:
+            raise ApiError(401, "Unauthorized")
+    return ListQuery(
+        limit=limit,
+        page=None if cursor else page,
+        cursor=cursor,
+        query=query,
+        tag=(given.get("tag") or given.get("tagname") or "").strip().lower(),
+        username=_username(given.get("username", "")),
+        types=_names(given, "types", vocabulary.MODEL_TYPES),
+        base_models=tuple(_several(given, "baseModels")),
+        ids=_ids(given, "ids"),
+        version_ids=_ids(given, "modelVersionIds"),
+        formats=_names(given, "fileFormats", vocabulary.FORMATS),
+        availability=_names(given, "availability", vocabulary.AVAILABILITIES),
+        commercial_use=_names(given, "allowCommercialUse", vocabulary.COMMERCIAL_USES),
+        licence={column: flag for key, column in LICENCE_FLAGS.items() if (flag := _flag(given, key)) is not None},
+        sort=one_of(given, "sort", vocabulary.SORTS, "Highest Rated"),
+        period=one_of(given, "period", tuple(vocabulary.PERIOD_DAYS), "AllTime"),
+        nsfw=bool(_flag(given, "nsfw")),
+        primary_only=bool(_flag(given, "primaryFileOnly")),
+        favourites=bool(_flag(given, "favorites")) or bool(_flag(given, "hidden")),
+    )
+
+
+def read_id(text: str, what: str) -> int:
+    """An id of the path. Raises `ApiError` 400."""
+    if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not 1 <= int(text) <= MAX_ID:
+        raise ApiError(400, f"Invalid {what} id: it must be a whole number from 1 to {MAX_ID}")
+    return int(text)
+
+
+def _without_nul(given: QueryDict) -> QueryDict:
+    """PostgreSQL's text cannot hold NUL, so nothing that holds one can match."""
+    if not any("\x00" in value for _, values in given.lists() for value in values):
+        return given
+    raise ApiError(400, "A parameter holds a NUL character.")
+
+
+def _several(given: QueryDict, key: str) -> list[str]:
+    """Every value of `key`, `key[]` or `key[0]`, repeated or joined by commas."""
+    keys = [name for name in given if name == key or re.fullmatch(re.escape(key) + r"\[\d*\]", name)]
+    values = [part.strip() for name in keys for value in given.getlist(name) for part in value.split(",")]
+    return list(dict.fromkeys(value for value in values if value))
+
+
+def _one_of(value: str, key: str, allowed: Iterable[str]) -> str:
+    found = vocabulary.canonical(value, allowed)
+    if found is None:
+        raise ApiError(400, f"Invalid value for {key}: {value[:60]!r}. Allowed: {', '.join(allowed)}")
+    return found
+
+
+def _names(given: QueryDict, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_one_of(value, key, allowed) for value in _several(given, key))
+
+
+def one_of(given: QueryDict, key: str, allowed: tuple[str, ...], default: str = "") -> str:
+    """The value of `key` in the spelling of `allowed`, else `default`. Raises `ApiError` 400 listing what is allowed."""
+    value = (given.get(key) or "").strip()
+    return _one_of(value, key, allowed) if value else default
+
+
+def _ids(given: QueryDict, key: str) -> tuple[int, ...] | None:
+    values = _several(given, key)
+    if not values:
+        return None
+    if not all(re.fullmatch(r"\d{1,18}", value, re.ASCII) for value in values):
+        raise ApiError(400, f"Invalid value for {key}: it must be whole numbers separated by commas")
+    return tuple(number for number in map(int, values[:MAX_PAGED_ITEMS]) if number <= MAX_ID)
+
+
+def _number(given: QueryDict, key: str, default: int, low: int, high: int) -> int:
+    text = (given.get(key) or "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+        raise ApiError(400, f"Invalid value for {key}: it must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def _page(given: QueryDict) -> int | None:
+    return _number(given, "page", 1, 1, 10**9) if (given.get("page") or "").strip() else None
+
+
+def _flag(given: QueryDict, key: str) -> bool | None:
+    if key not in given:
+        return None
+    text = given.get(key, "").strip().lower()
+    if text not in TRUE | FALSE:
+        raise ApiError(400, f"Invalid value for {key}: it must be true or false")
+    return text in TRUE
+
+
+def _username(text: str) -> str:
+    """As the site does it: the first space is an underscore, what no name can hold is dropped."""
+    return re.sub(r"[^A-Za-z0-9_-]", "", text.strip().replace(" ", "_", 1)).lower()
+
+
+def dump(query: Any) -> str:
+    """A stable text of a query without its place in the list: two pages of one list have the same."""
+    return repr([getattr(query, name) for name in ListQuery.__slots__ if name not in {"limit", "page", "cursor", "primary_only"}])

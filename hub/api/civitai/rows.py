@@ -1,0 +1,187 @@
+"""Reads what the answers need, in a number of queries that does not grow with the rows: plain rows, no model instances.
+
+What may be seen is decided by `registry.queries` and by the caller; nothing here widens it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
+
+from hub.api.civitai import vocabulary
+from registry import queries
+from registry.lifecycle import FileState
+from registry.models import BlobHash, Entry, File, Role, Version
+from scanner.models import ScanReport
+
+HELD_STATES = (FileState.DANGER, FileState.QUARANTINED)
+
+
+@dataclass(slots=True)
+class FileRow:
+    """A file with its blob. `downloadable` is `registry.queries.downloadable_files`' word, not ours."""
+
+    id: int
+    version_id: int
+    name: str
+    role: str
+    source_id: int | None
+    recipe: dict[str, Any]
+    state: str
+    size_bytes: int
+    blob_id: int | None
+    verdict: str
+    verdict_key: str
+    scanned_at: datetime | None
+    container: str
+    precision: str | None
+    flavour: str | None
+    downloadable: bool = True
+    hashes: dict[str, str] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
+
+    @property
+    def pruned(self) -> bool:
+        return self.recipe.get("keep", "all") != "all"
+
+    @property
+    def file_type(self) -> str:
+        return "Pruned Model" if self.pruned else "Model"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """format, size and fp; fp is left out where the numbers are mixed or unknown."""
+        data = {"format": vocabulary.FORMAT_OF_CONTAINER.get(self.container, "Other"), "size": "pruned" if self.pruned else "full"}
+        if self.precision in vocabulary.PRECISIONS:
+            data["fp"] = str(self.precision)
+        return data
+
+    @property
+    def preference(self) -> int:
+        """Among equals: what its creator uploaded, then all weights, then without training state, then the averages."""
+        keep = {"all": 1, "weights": 2, "ema": 3}.get(self.recipe.get("keep", "all"), 4)
+        return 0 if self.role == Role.UPLOADED else keep
+
+
+FILE_COLUMNS = (
+    "id", "version_id", "name", "role", "source_id", "recipe", "state", "size_bytes", "blob_id", "blob__verdict", "blob__verdict_key",
+    "blob__scanned_at", "blob__container",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class VersionRow:
+    id: int
+    entry_id: int
+    name: str
+    position: int
+    status: str
+    base_model: str
+    description: str
+    trigger_words: list[str]
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
+    deleted_at: datetime | None
+    download_count: int
+    files: list[FileRow] = field(default_factory=list)
+    held: list[FileRow] = field(default_factory=list)
+
+
+VERSION_COLUMNS = tuple(VersionRow.__dataclass_fields__)[:-2]
+
+
+@dataclass(slots=True)
+class EntryRow:
+    id: int
+    name: str
+    kind: str
+    description: str
+    rating: int
+    visibility: str
+    allow_no_credit: bool
+    allow_commercial_use: list[str]
+    allow_derivatives: bool
+    allow_different_license: bool
+    published_at: datetime | None
+    deleted_at: datetime | None
+    live: bool
+    download_count: int
+    owner_id: int
+    username: str
+    relevance: float = 0.0
+    tags: list[str] = field(default_factory=list)
+    versions: list[VersionRow] = field(default_factory=list)
+
+
+ENTRY_COLUMNS = (*tuple(EntryRow.__dataclass_fields__)[:-4], "owner__username")
+
+
+def read_entries(entries: QuerySet[Entry], versions: QuerySet[Version]) -> list[EntryRow]:
+    """The rows of `entries`, in its order, each with its tags and those of `versions` that are its own, newest first."""
+    searched = ("relevance",) if "relevance" in entries.query.annotations else ()
+    found = [EntryRow(*row) for row in entries.values_list(*ENTRY_COLUMNS, *searched)]
+    by_id = {entry.id: entry for entry in found}
+    tags = Entry.tags.through.objects.filter(entry_id__in=by_id).order_by("tag__name")
+    for entry_id, name in tags.values_list("entry_id", "tag__name"):
+        by_id[entry_id].tags.append(name)
+    for version in _plain_versions(versions.filter(entry_id__in=by_id)):
+        by_id[version.entry_id].versions.append(version)
+    return found
+
+
+def _plain_versions(versions: QuerySet[Version]) -> list[VersionRow]:
+    return [VersionRow(*row) for row in versions.order_by("position", "-id").values_list(*VERSION_COLUMNS)]
+
+
+def add_files(versions: Iterable[VersionRow], *, held: bool = False, reports: bool = False) -> None:
+    """Give every version its downloadable files with their hashes.
+
+    With `held` also those that are known but not served; with `reports` the whole newest scan report of each file
+    (otherwise only the imports of pickles).
+    """
+    by_id = {version.id: version for version in versions}
+    files = read_files(queries.downloadable_files().filter(version_id__in=by_id))
+    if held:
+        served = {file.id for file in files}
+        files += [file for file in read_files(File.objects.filter(version_id__in=by_id)) if file.id not in served and file.blob_id]
+        for file in files:
+            file.downloadable = file.id in served
+    for file in files:
+        version = by_id[file.version_id]
+        (version.files if file.downloadable else version.held).append(file)
+    add_hashes(files)
+    add_reports(files, whole=reports)
+
+
+def read_files(files: QuerySet[File]) -> list[FileRow]:
+    """Rows without hashes and reports, oldest first."""
+    details = (KeyTextTransform(key, "blob__detected") for key in ("precision", "flavour"))
+    return [FileRow(*row) for row in files.order_by("id").values_list(*FILE_COLUMNS, *details)]
+
+
+def add_hashes(files: Iterable[FileRow]) -> None:
+    by_blob: dict[int, dict[str, str]] = defaultdict(dict)
+    for file in files:
+        if file.blob_id is not None:
+            file.hashes = by_blob[file.blob_id]
+    for blob_id, kind, value in BlobHash.objects.filter(blob_id__in=by_blob).values_list("blob_id", "kind", "value"):
+        by_blob[blob_id][kind] = value
+
+
+def add_reports(files: Iterable[FileRow], *, whole: bool) -> None:
+    """The newest report of each file: whole, or only the imports of files that can import."""
+    of_blob: dict[int, list[FileRow]] = defaultdict(list)
+    for file in files:
+        if file.blob_id is not None and (whole or file.container != "safetensors"):
+            of_blob[file.blob_id].append(file)
+    newest = ScanReport.objects.filter(blob_id__in=of_blob).order_by("blob_id", "-id").distinct("blob_id")
+    for blob_id, report in newest.values_list("blob_id", "report" if whole else "report__imports"):
+        for file in of_blob[blob_id]:
+            file.report = report if whole else {"imports": report}
