@@ -1,7 +1,13 @@
 """The server's application: Django over a thread pool, inside the layers that carry big bytes (`hub.transport`)."""
 
-from a2wsgi import WSGIMiddleware
-
+# ruff: noqa: I001  (Django must be set up before the layers import its models)
 from hub.wsgi import application as django_application
 
-application = WSGIMiddleware(django_application, workers=16)
+from a2wsgi import WSGIMiddleware
+
+from hub.transport.accel import Accel
+from hub.transport.parts import Parts
+from hub.transport.s3proxy import S3Proxy
+from hub.transport.slashes import SingleSlash
+
+application = S3Proxy(Parts(SingleSlash(Accel(WSGIMiddleware(django_application, workers=16)))))
