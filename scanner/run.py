@@ -78,13 +78,14 @@ def _ask(fd: int, arguments: list[str], timeout: float) -> tuple[int | None, byt
         cwd="/",
         start_new_session=True,
     )
+    answer: bytes | None = b""
     try:
         answer, ended = _read(child, time.monotonic() + timeout)
-        if not ended:
+        if answer is None or not ended:
             return None, answer
         return child.wait(timeout=5), answer
     except subprocess.TimeoutExpired:
-        return None, None
+        return None, answer
     finally:
         with suppress(ProcessLookupError, PermissionError):
             if child.poll() is None:

@@ -6,6 +6,7 @@ It scans in this process; `scanner.run` is the sandboxed way that the hub takes.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -20,14 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one compact line instead of indented text")
     parser.add_argument("--tensors", action="store_true", help="also print where every tensor lies")
     options = parser.parse_args(arguments)
+    gc.disable()  # one short life: looking for cycles among a million values would take most of it
     try:
         with open(options.file, "rb") as file:
             report = scan(file.fileno(), name=os.path.basename(options.file))
     except OSError as error:
         print(f"{options.file}: {error.strerror}", file=sys.stderr)
         return EXIT_CODES["error"]
-    json.dump(report.to_json(tensors=options.tensors), sys.stdout, indent=None if options.json else 2)
-    print()
+    print(json.dumps(report.to_json(tensors=options.tensors), indent=None if options.json else 2))
     return EXIT_CODES[report.verdict]
 
 

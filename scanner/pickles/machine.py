@@ -75,9 +75,11 @@ class Machine:
 
     def find(self, severity: str, code: str, message: str, args: str = "", note: str = "") -> None:
         """Record a finding at the current opcode."""
+        if not self.report.is_news(severity, code, message):
+            return  # said before: a million repetitions must not cost a million disassemblies
         trail = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in self._trail]
         lines = disassemble(trail, note or code)
-        self.report.add(Finding(severity, code, self.where, self._offset, printable(message, 400), printable(args), lines))
+        self.report.findings.append(Finding(severity, code, self.where, self._offset, printable(message, 400), printable(args), lines))
 
     def error(self, sentence: str) -> FormatError:
         return FormatError("P-PARSE", sentence, where=self.where, offset=self._offset)

@@ -67,17 +67,18 @@ class Report:
     _said: set[tuple[str, str]] = field(default_factory=set)
     _worst: int = 0
 
-    def add(self, finding: Finding) -> None:
-        """Keep a finding once per code and message, and at most `LIMITS.findings`; the verdict counts those left out too."""
-        self._worst = max(self._worst, RANK[finding.severity])
-        said = (finding.code, finding.message)
+    def is_news(self, severity: str, code: str, message: str) -> bool:
+        """Count a finding towards the verdict; whether it is also to be kept (the first of its words, `LIMITS.findings` in all)."""
+        self._worst = max(self._worst, RANK[severity])
+        said = (code, message)
         if said in self._said or len(self.findings) >= LIMITS.findings:
-            return
+            return False
         self._said.add(said)
-        self.findings.append(finding)
+        return True
 
     def say(self, severity: str, code: str, message: str, *, where: str = "", offset: int | None = None) -> None:
-        self.add(Finding(severity, code, printable(where), offset, message))
+        if self.is_news(severity, code, message):
+            self.findings.append(Finding(severity, code, printable(where), offset, message))
 
     def count_import(self, row: Import) -> None:
         """Add one use of a global; beyond `LIMITS.imports` distinct ones only the known are counted."""
