@@ -47,7 +47,18 @@ def begin(version: Version, owner: User, file_name: str, size_bytes: int, sha256
         if known.size_bytes != size_bytes:
             raise Refused("upload:size-mismatch", f"The file with this SHA-256 has {known.size_bytes:,} bytes, not {size_bytes:,}.")
         return link(version, name, known)
-    return _start(version, owner, name, size_bytes, sha256)
+    return _under_way(version, owner, name, size_bytes, sha256) or _start(version, owner, name, size_bytes, sha256)
+
+
+def _under_way(version: Version, owner: User, name: str, size_bytes: int, sha256: str) -> Upload | None:
+    """The caller's own open upload of what looks like the same file: beginning again goes on where it stopped."""
+    same = Upload.objects.filter(
+        file__version=version, file__name=name, file__size_bytes=size_bytes, file__declared_sha256=sha256, file__state=FileState.UPLOADING
+    )
+    upload = same.filter(owner=owner, completed_at=None, expires_at__gt=timezone.now()).select_related("file").first()
+    if upload is not None:
+        Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
+    return upload
 
 
 def link(version: Version, name: str, blob: Blob) -> File:
