@@ -67,8 +67,8 @@ class Postgres:
         self.way = self._way()
         self.sockets = self._sockets()
 
-    def _drop(self, way: str) -> list[str]:
-        return [sys.executable, "-m", "hub.services.drop_root", way, str(self.cluster)]
+    def _drop(self, way: str, cluster: pathlib.Path) -> list[str]:
+        return [sys.executable, "-m", "hub.services.drop_root", way, str(cluster)]
 
     def _way(self) -> str:
         """How the server gets a user that it accepts: `stay`, `userns` or `nobody`. A cluster that `nobody` owns stays its."""
@@ -78,7 +78,7 @@ class Postgres:
         owned = self.cluster.exists() and self.cluster.stat().st_uid == nobody
         if os.geteuid() == 0 and (owned or os.environ.get("WEIGH_PG_SETUID") == "1"):
             return "nobody"
-        probe = subprocess.run([*self._drop("userns"), sys.executable, "-c", ""], cwd=ROOT, check=False)
+        probe = subprocess.run([*self._drop("userns", self.cluster), sys.executable, "-c", ""], cwd=ROOT, check=False)
         if probe.returncode != NAMESPACE_REFUSED:
             return "userns"
         if os.geteuid() == 0:
@@ -108,14 +108,18 @@ class Postgres:
         if version.exists():
             self._check_major(version.read_text().strip())
             return False
+        if self.cluster.exists() and any(self.cluster.iterdir()):
+            raise Refusal(f"{self.cluster} holds files but no database. Move them away, or choose another folder with --data.")
         if self.way == "nobody":
             self._open_path_for_nobody()
-        arguments = ["-D", self.cluster, "-U", USER, "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8"]
-        command = [*self._drop(self.way), str(self.binaries / "initdb"), *map(str, arguments)]
+        unfinished = self.cluster.with_name("postgres.unfinished")  # renamed when whole: a killed start leaves no half cluster
+        shutil.rmtree(unfinished, ignore_errors=True)
+        arguments = ["-D", unfinished, "-U", USER, "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        command = [*self._drop(self.way, unfinished), str(self.binaries / "initdb"), *map(str, arguments)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            shutil.rmtree(self.cluster, ignore_errors=True)
-            raise Refusal(f"PostgreSQL could not make its cluster in {self.cluster}:\n{(done.stderr or done.stdout).strip()[-1500:]}")
+            raise Refusal(f"PostgreSQL could not make its cluster:\n{(done.stderr or done.stdout).strip()[-1500:]}")
+        unfinished.rename(self.cluster)
         return True
 
     def _check_major(self, found: str) -> None:
@@ -139,7 +143,7 @@ class Postgres:
         """The server process: stopped last, by SIGINT (fast shutdown)."""
         settings = {**self.settings, "unix_socket_directories": f'"{self.sockets}"'}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [*self._drop(self.way), str(self.binaries / "postgres"), "-D", str(self.cluster), *options]
+        command = [*self._drop(self.way, self.cluster), str(self.binaries / "postgres"), "-D", str(self.cluster), *options]
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"}
         log = self.folder.log("postgres")
         return Child("postgres", "PostgreSQL", command, log, env=env, wave=2, stop_signal=2, grace=4.0)
