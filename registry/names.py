@@ -29,7 +29,7 @@ def clean_file_name(given: str) -> str:
         raise FormatError("name:empty", "The file has no name. Give it one that ends in .safetensors, .ckpt, .pt, .pth or .bin.")
     if "/" in name or "\\" in name:
         raise FormatError("name:path", "The file name holds a folder. Send the name alone, without / or \\.")
-    if len(name) > MAX_NAME or len(name.encode()) > 240:
+    if len(name) > MAX_NAME or len(name.encode()) > 200:
         raise FormatError("name:too-long", f"The file name is too long: {len(name)} characters, at most {MAX_NAME} fit. Shorten it.")
     if _RESERVED.match(name):
         raise FormatError("name:reserved", f"{name} is a device name on Windows and could not be saved there. Rename the file.")
