@@ -73,7 +73,7 @@ def _identify(file: File, blob: Blob, directory: dict[str, Any]) -> None:
             step.note("What it is could not be told from its tensors.")
             return
         blob.save(update_fields=["detected"])
-        step.note(", ".join(str(blob.detected[key]) for key in ("kind", "base", "precision") if blob.detected.get(key)))
+        step.note(", ".join(str(blob.detected[key]) for key in ("kind", "base_model", "precision") if blob.detected.get(key)))
 
 
 def _move_on(file: File, blob: Blob) -> None:

@@ -47,8 +47,9 @@ class Detection:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready; trigger words as objects with `word` and `count`."""
+        """JSON-ready; `base` is spelled `base_model` as everywhere in the hub, trigger words are objects with `word` and `count`."""
         data = asdict(self)
+        data["base_model"] = data.pop("base")
         data["trigger_words"] = [{"word": word, "count": count} for word, count in self.trigger_words]
         return data
 
