@@ -16,12 +16,21 @@ from inference.weights.cast import NUMPY, Array
 from inference.weights.plan import span
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES
-from registry.formats.errors import FormatError
+from registry.formats.errors import FormatError, LimitExceeded
 
-CHUNK = 4 << 20
-"""Bytes of source read at once."""
-WHOLE = 16 << 20
-"""A scattered tensor up to this size is gathered in one piece, so that its span is read once."""
+CHUNK = 1 << 20
+"""Bytes of source read at once: cast and checked while they are in the cache."""
+SPAN = 16 << 20
+"""Bytes held while a scattered tensor is gathered; one that lies within is read once, as a whole."""
+BLOCK = 4 << 20
+"""Bytes of a larger scattered tensor that are gathered at once."""
+DENSE, SMALL = 16, 64 << 10
+"""A span is read as a whole if at most so many times the wanted bytes, or if it is small anyway; else it is cut further."""
+GATHER_TIMES, GATHER_FREE, READ_COST = 32, 16 << 30, 16 << 10
+"""Reading for scattered tensors may take so many times the file's size, and these bytes beside; a read counts as at least `READ_COST`.
+
+A file made to be slow would otherwise keep a worker busy for days; a real one with every tensor transposed stays far below.
+"""
 
 
 class Source:
@@ -33,6 +42,7 @@ class Source:
         self._directory = directory
         self._buffer = bytearray(CHUNK)
         self.size = self._file.seek(0, os.SEEK_END)
+        self._gather_budget = GATHER_TIMES * self.size + GATHER_FREE
 
     def __enter__(self) -> Source:
         return self
@@ -72,12 +82,12 @@ class Source:
                 self.read_into(start + at, view)
                 yield np.frombuffer(view, NUMPY[entry.dtype])
             return
-        limit = WHOLE if max(span(entry), entry.nbytes) <= WHOLE else CHUNK
+        limit = SPAN if max(span(entry), entry.nbytes) <= SPAN else BLOCK
         for block in _blocks(entry.shape, max(1, limit // SIZES[entry.dtype])):
             shape = tuple(stop - start for start, stop in block)
             offset = entry.offset + sum(start * step for (start, _), step in zip(block, entry.stride, strict=True))
             out = np.empty(shape, NUMPY[entry.dtype])
-            self._gather(self.storage_of(entry).start, offset, entry.stride, out, limit)
+            self._gather(self.storage_of(entry).start, offset, entry.stride, out)
             yield out.reshape(-1)
 
     def part(self, entry: TensorEntry, first: int, numel: int) -> Array:
@@ -87,12 +97,13 @@ class Source:
         self.read_into(start + first * out.dtype.itemsize, out.view("u1").data)
         return out
 
-    def _gather(self, base: int, offset: int, stride: tuple[int, ...], out: Array, limit: int) -> None:
-        """Fills `out` from a strided view; a view whose span is over `limit` is halved along its longest axis until it is not."""
+    def _gather(self, base: int, offset: int, stride: tuple[int, ...], out: Array) -> None:
+        """Fills `out` from a strided view; a view whose span is over `SPAN` is halved along its longest axis until it is not."""
         item = out.dtype.itemsize
         reach = [(size - 1) * step for size, step in zip(out.shape, stride, strict=True)]
         total = (1 + sum(reach)) * item
-        if total <= limit:
+        if total <= SPAN and total <= max(DENSE * out.nbytes, SMALL):
+            self._spend(total)
             raw = bytearray(total)
             self.read_into(base + offset * item, memoryview(raw))
             out[...] = as_strided(np.frombuffer(raw, out.dtype), out.shape, tuple(step * item for step in stride))
@@ -100,8 +111,15 @@ class Source:
         axis = reach.index(max(reach))
         middle = out.shape[axis] // 2
         first, second = np.split(out, [middle], axis)
-        self._gather(base, offset, stride, first, limit)
-        self._gather(base, offset + middle * stride[axis], stride, second, limit)
+        self._gather(base, offset, stride, first)
+        self._gather(base, offset + middle * stride[axis], stride, second)
+
+    def _spend(self, size: int) -> None:
+        self._gather_budget -= max(size, READ_COST)
+        if self._gather_budget < 0:
+            raise LimitExceeded(
+                "weights:too-scattered", "The tensors of this file lie too scattered. Call .contiguous() on each and save again."
+            )
 
     def crc32(self, storage: Storage) -> int:
         """CRC-32 of a whole storage."""

@@ -252,6 +252,24 @@ def test_expanded_bomb_is_refused(tmp_path: Path) -> None:
         convert(tmp_path / "a", replace(one_tensor(many[0]), tensors=many), tmp_path / "b", Recipe())
 
 
+def test_sparse_views_are_gathered_without_reading_all_between(tmp_path: Path) -> None:
+    numbers = np.arange(6_000_000, dtype="<f4")
+    (tmp_path / "a").write_bytes(numbers.tobytes())
+    sparse = TensorEntry(("a",), "F32", (3, 2, 5), 0, 7, (1_900_000, 1, 400_000))
+    convert(tmp_path / "a", one_tensor(sparse, numbers.nbytes), tmp_path / "b", Recipe())
+    strides = tuple(4 * step for step in sparse.stride)
+    want = np.lib.stride_tricks.as_strided(numbers[7:], sparse.shape, strides)
+    assert np.array_equal(load_file(tmp_path / "b")["a"].numpy(), want)
+
+
+def test_file_made_to_be_gathered_for_days_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.weights.source.GATHER_FREE", 0)
+    (tmp_path / "a").write_bytes(bytes(1 << 20))
+    views = tuple(TensorEntry((f"t{n}",), "F32", (2,), 0, n, (200_000,)) for n in range(3000))
+    with pytest.raises(LimitExceeded, match="weights:too-scattered"):
+        convert(tmp_path / "a", replace(one_tensor(views[0], 1 << 20), tensors=views), tmp_path / "b", Recipe())
+
+
 def test_file_without_tensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     with pytest.raises(FormatError, match="weights:no-tensors"):
