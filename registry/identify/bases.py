@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from registry.identify.facts import Condition, Facts, either, has, lacks, ndim, says, size, starts
+from registry.identify.facts import Condition, Facts, both, either, has, lacks, ndim, says, size, starts
 
 CROSS_1 = "unet.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 CROSS_4 = "unet.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
@@ -220,7 +220,7 @@ TABLES: dict[str, tuple[Base, ...]] = {
 
 VARIANTS: tuple[tuple[str, Condition], ...] = (
     ("inpainting", either(size(IN, 1, 9), size("unet.img_in.weight", 1, 384))),
-    ("pix2pix", size(IN, 1, 8)),
+    ("pix2pix", both(size(IN, 1, 8), lacks(starts("unet.input_blocks.1.0.time_stack."), "time axis"))),
     ("depth", size(IN, 1, 5)),
     ("upscaling", size(IN, 1, 7)),
     (

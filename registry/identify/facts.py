@@ -148,6 +148,16 @@ def either(*conditions: Condition) -> Condition:
     return look
 
 
+def both(first: Condition, second: Condition) -> Condition:
+    """Two conditions at once; the evidence is the first one's."""
+
+    def look(facts: Facts) -> str | None:
+        text = first(facts)
+        return text if text is not None and second(facts) is not None else None
+
+    return look
+
+
 def says(key: str, *prefixes: str) -> Condition:
     """Metadata whose value under `key` starts with one of `prefixes`, in any case."""
 
