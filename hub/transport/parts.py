@@ -7,6 +7,7 @@ writers. Bytes wait for the disk, so a connection never holds more than about 1 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -29,6 +30,9 @@ BLOCK = 512 * 2**10
 THREADS = 4
 """Writers beside the event loop: a disk gains nothing from more."""
 
+MOST_DROPPED = 64 * 2**20
+"""Bytes of a refused body that are read to their end: a whole part of any usual size."""
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -37,6 +41,26 @@ log = logging.getLogger(__name__)
 
 class ClientGone(Exception):
     """The connection ended inside the body: nobody is left to answer."""
+
+
+class Body:
+    """The request's body as it arrives; `more` says whether there is any left."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.more = receive, True
+
+    async def next(self) -> bytes:
+        """The next bytes, perhaps none. Raises `ClientGone`."""
+        message = await self.receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        self.more = message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def drop(self, limit: int) -> None:
+        """Read and forget what is left, up to `limit` bytes: many clients see no answer while they still send."""
+        while self.more and limit > 0:
+            limit -= len(await self.next())
 
 
 class Parts:
@@ -50,18 +74,18 @@ class Parts:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX) or settings.STORAGE_KIND != "local":
             await self.app(scope, receive, send)
             return
-        try:
-            etag = await self._take(scope, receive)
-        except ClientGone:
-            return
-        except PartRefused as refused:
-            await answer(send, refused.status, {"error": refused.sentence, "code": refused.code})
-        except OSError as error:
-            await self._trouble(send, error)
-        else:
-            await answer(send, 200, {"etag": etag}, {b"etag": f'"{etag}"'.encode()})
+        body = Body(receive)
+        with contextlib.suppress(ClientGone):
+            try:
+                etag = await self._take(scope, body)
+            except PartRefused as refused:
+                await _refuse(scope, body, send, refused)
+            except OSError as error:
+                await _refuse(scope, body, send, trouble(error))
+            else:
+                await answer(send, 200, {"etag": etag}, {b"etag": f'"{etag}"'.encode()})
 
-    async def _take(self, scope: Message, receive: Receive) -> str:
+    async def _take(self, scope: Message, body: Body) -> str:
         """Stream the body to its place; returns its MD5 as hex. Raises `PartRefused`, `ClientGone`, OSError."""
         if scope["method"] != "PUT":
             raise PartRefused(405, "method", "Send a part with PUT.")
@@ -69,21 +93,17 @@ class Parts:
         check_length(scope["headers"], claim["p"], claim["s"])
         part = await self._run(PartFile, folder_of(claim["n"]), claim["p"], claim["o"], claim["s"])
         try:
-            await self._stream(part, receive)
+            await self._stream(part, body)
             return str(await self._run(part.finish))
         finally:
             await asyncio.shield(self._run(part.close))
 
-    async def _stream(self, part: PartFile, receive: Receive) -> None:
-        block, writing, more = bytearray(), None, True
+    async def _stream(self, part: PartFile, body: Body) -> None:
+        block, writing = bytearray(), None
         try:
-            while more:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientGone
-                block += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(block) >= BLOCK or not more:
+            while body.more:
+                block += await body.next()
+                if len(block) >= BLOCK or not body.more:
                     if writing:
                         await writing
                     writing, block = self._run(part.write, block), bytearray()
@@ -96,14 +116,20 @@ class Parts:
     def _run(self, job: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self.threads, partial(job, *arguments))
 
-    async def _trouble(self, send: Send, error: OSError) -> None:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            text = "The hub's disk is full. What arrived before is kept: tell the admin, then send this part again."
-            await answer(send, 507, {"error": text, "code": "upload:disk-full"})
-            return
-        log.error("a part could not be written", exc_info=error)
-        text = "The hub could not write this part (trouble of ours). Send it again in a moment."
-        await answer(send, 503, {"error": text, "code": "upload:trouble"})
+
+async def _refuse(scope: Message, body: Body, send: Send, refused: PartRefused) -> None:
+    if not any(name == b"expect" for name, _ in scope["headers"]):
+        await body.drop(MOST_DROPPED)
+    await answer(send, refused.status, {"error": refused.sentence, "code": refused.code})
+
+
+def trouble(error: OSError) -> PartRefused:
+    """What to say of a disk that does not do its part."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        text = "The hub's disk is full. What arrived before is kept: tell the admin, then send this part again."
+        return PartRefused(507, "upload:disk-full", text)
+    log.error("a part could not be written", exc_info=error)
+    return PartRefused(503, "upload:trouble", "The hub could not write this part (trouble of ours). Send it again in a moment.")
 
 
 def read_claim(token: str) -> dict[str, Any]:
