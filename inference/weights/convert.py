@@ -25,12 +25,15 @@ from inference.weights.source import Source
 from inference.weights.verify import compare
 from registry.formats.directory import Storage, TensorDirectory
 from registry.formats.errors import FormatError
+from registry.formats.plaintext import printable
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all); writing and comparing each count the tensors' bytes in the output once."""
 
 EMBEDDED_HASHES = frozenset({"sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"})
 """Hashes of the source that its metadata carries: wrong for anything derived, and A1111 believes the first unread."""
+
+MAX_VALUES = 64
 
 
 def convert(
@@ -80,6 +83,7 @@ def convert(
         dropped=plan.dropped,
         shared=plan.shared,
         notes=plan.notes,
+        values=plan.values,
         losses=work.total,
         lossy=work.lossy,
         crc_checked=len(work.checked),
@@ -90,12 +94,22 @@ def convert(
 
 
 def derived_metadata(directory: TensorDirectory, recipe: Recipe, *, source_sha256: str | None = None) -> dict[str, str]:
-    """The source's own metadata without the hashes that no longer hold, and how this file came to be, under `weighhouse.*`."""
+    """The source's own metadata without the hashes that no longer hold, and how this file came to be, under `weighhouse.*`.
+
+    What an embedding or a hypernetwork holds beside its tensors (name, steps, layer structure) stays readable as `weighhouse.value.*`.
+    """
     kept = {key: text for key, text in directory.metadata.items() if key not in EMBEDDED_HASHES and not key.startswith("weighhouse.")}
     made = {"weighhouse.keep": recipe.keep, "weighhouse.precision": recipe.precision, "weighhouse.converter": CONVERTER_VERSION}
     if source_sha256:
         made["weighhouse.source_sha256"] = source_sha256.lower()
-    return {"format": "pt", **kept, **made}
+    return {"format": "pt", **kept, **made, **_values(directory)}
+
+
+def _values(directory: TensorDirectory) -> dict[str, str]:
+    if not any(isinstance(entry.path[0], int) or entry.path[0] == "string_to_param" for entry in directory.tensors):
+        return {}
+    plain = [other for other in directory.others if other.kind in {"str", "int", "float", "bool"} and len(other.path) <= 2][:MAX_VALUES]
+    return {"weighhouse.value." + printable(".".join(map(str, other.path))): printable(other.text) for other in plain}
 
 
 class _Work:
@@ -124,7 +138,8 @@ class _Work:
 
     def _write_tensor(self, item: Planned, sink: Sink) -> None:
         storage, entry = self.source.storage_of(item.entry), item.entry
-        unchecked = storage.crc32 is not None and entry.storage not in self.checked
+        # Zero is what torch writes where checksums are switched off (set_crc32_options); no bytes but none have it, in practice.
+        unchecked = bool(storage.crc32) and entry.storage not in self.checked
         on_the_way = unchecked and self.source.covers_storage(entry)
         if unchecked and not on_the_way:
             self._check_crc(entry.storage, storage, self.source.crc32(storage))

@@ -9,7 +9,10 @@ import json
 
 from inference.weights.plan import Planned
 from registry.formats.errors import FormatError, LimitExceeded
+from registry.formats.plaintext import is_plain, printable
 from registry.formats.safetensors import MAX_HEADER
+
+MAX_NAME = 1024
 
 
 def header_bytes(tensors: list[Planned], metadata: dict[str, str]) -> bytes:
@@ -20,15 +23,21 @@ def header_bytes(tensors: list[Planned], metadata: dict[str, str]) -> bytes:
     table: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     at = 0
     for item in tensors:
-        if item.name == "__metadata__":
-            raise FormatError("weights:name", "A tensor of this file has a name that safetensors keeps for itself: __metadata__.")
+        _check_name(item.name)
         table[item.name] = {"dtype": item.dtype, "shape": list(item.entry.shape), "data_offsets": [at, at + item.nbytes]}
         at += item.nbytes
-    try:
-        text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise FormatError("weights:name", "A tensor's name is not valid text, so it cannot be written.") from error
+    text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     if len(text) > MAX_HEADER:
         raise LimitExceeded("weights:header-too-large", f"The names of this file's tensors take more than {MAX_HEADER >> 20} MB.")
     return len(text).to_bytes(8, "little") + text
+
+
+def _check_name(name: str) -> None:
+    """Refuses what our own strict reader, or another, would not read back."""
+    if name == "__metadata__":
+        raise FormatError("weights:name", "A tensor of this file has a name that safetensors keeps for itself: __metadata__.")
+    if not name or len(name) > MAX_NAME or not is_plain(name):
+        raise FormatError(
+            "weights:name", "A tensor's name is empty, too long or not plain text. Rename it and save again.", where=printable(name)
+        )

@@ -29,7 +29,9 @@ class Comparison:
 
 @dataclass(slots=True)
 class Outcome:
-    """The report of one conversion. `losses` is the sum over all tensors, `lossy` the tensors with any, `crc_checked` counts storages."""
+    """The report of one conversion. `losses` is the sum over all tensors, `lossy` the tensors with any, `crc_checked` counts storages;
+    `values` names what the source held beside tensors.
+    """
 
     recipe: Recipe
     size_bytes: int
@@ -38,6 +40,7 @@ class Outcome:
     dropped: dict[str, Dropped]
     shared: list[list[str]]
     notes: list[str]
+    values: list[str]
     losses: Losses
     lossy: dict[str, Losses]
     crc_checked: int
@@ -57,6 +60,7 @@ class Outcome:
             "dropped": {reason: asdict(dropped) for reason, dropped in self.dropped.items()},
             "shared": self.shared[:MAX_LISTED],
             "notes": self.notes,
+            "values": self.values[:MAX_LISTED],
             "losses": self.losses.to_json(),
             "lossy": {name: losses.to_json() for name, losses in list(self.lossy.items())[:MAX_LISTED]},
             "crc_checked": self.crc_checked,

@@ -53,12 +53,16 @@ class Dropped:
 
 @dataclass(slots=True)
 class Plan:
-    """The output's tensors in writing order; what is dropped, by reason; names that share bytes; remarks for the report."""
+    """The output's tensors in writing order; what is dropped, by reason; names that share bytes; remarks for the report.
+
+    `values` names the root keys of the source that hold something other than tensors (epoch, hyper-parameters).
+    """
 
     tensors: list[Planned]
     dropped: dict[str, Dropped]
     shared: list[list[str]]
     notes: list[str]
+    values: list[str]
 
     def sort(self) -> None:
         """Into the order of the reference writer: by type, then by name."""
@@ -83,7 +87,8 @@ def make_plan(directory: TensorDirectory, recipe: Recipe) -> Plan:
         raise FormatError("weights:no-tensors", "No tensor of this file is model weights, so there is nothing to convert.")
     _check(directory, chosen)
     planned = [Planned(name, _dtype(entry, recipe), entry) for name, entry in chosen.items()]
-    plan = Plan(planned, dropped, _shared(chosen), notes)
+    values = sorted({str(other.path[0]) for other in directory.others if other.path})
+    plan = Plan(planned, dropped, _shared(chosen), notes, values)
     plan.sort()
     return plan
 

@@ -120,6 +120,10 @@ def test_other_roots_become_plain_names(tmp_path: Path) -> None:
     embedding, network = tiny.embedding_pt(tmp_path / "e.pt"), tiny.hypernetwork_pt(tmp_path / "h.pt", widths=(320,))
     convert(embedding, tiny.read_directory(embedding), tmp_path / "e.safetensors", Recipe())
     convert(network, tiny.read_directory(network), tmp_path / "h.safetensors", Recipe())
+    with safe_open(tmp_path / "e.safetensors", "pt") as file:
+        assert file.metadata()["weighhouse.value.name"] == "lantern-style"
+    with safe_open(tmp_path / "h.safetensors", "pt") as file:
+        assert (file.metadata()["weighhouse.value.activation_func"], file.metadata()["weighhouse.value.layer_structure.1"]) == ("relu", "2")
     want = torch.load(embedding, weights_only=True)["string_to_param"]["*"]
     assert torch.equal(load_file(tmp_path / "e.safetensors")["emb_params"], want)
     assert "320.1.linear.0.weight" in load_file(tmp_path / "h.safetensors")
@@ -213,6 +217,13 @@ def test_damage_is_found_in_bytes_that_no_tensor_shows(tmp_path: Path) -> None:
         convert(tmp_path / "a.pt", directory, tmp_path / "b", Recipe())
 
 
+def test_file_without_checksums_is_converted_unchecked(tmp_path: Path) -> None:
+    source = tiny.plain_checkpoint(tmp_path / "a.ckpt")
+    directory = tiny.read_directory(source)
+    silent = replace(directory, storages=tuple(replace(storage, crc32=0) for storage in directory.storages))
+    assert convert(source, silent, tmp_path / "b", Recipe()).crc_checked == 0
+
+
 def test_truncated_source_is_refused(tmp_path: Path) -> None:
     source = tiny.plain_checkpoint(tmp_path / "a.safetensors")
     directory = tiny.read_directory(source)
@@ -276,7 +287,7 @@ def test_file_without_tensors_is_refused(tmp_path: Path) -> None:
         convert(tmp_path / "a", TensorDirectory("torch-zip", (), ()), tmp_path / "b", Recipe())
 
 
-@pytest.mark.parametrize("name", ["__metadata__", "\ud800"])
+@pytest.mark.parametrize("name", ["__metadata__", "\ud800", "", "a\0b", "x" * 1025], ids=["reserved", "surrogate", "empty", "NUL", "long"])
 def test_names_that_safetensors_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").write_bytes(bytes(64))
     with pytest.raises(FormatError, match="weights:name"):
@@ -309,5 +320,6 @@ def test_outcome_is_plain_json(tmp_path: Path) -> None:
     data = json.loads(json.dumps(outcome.to_json()))
     assert data["recipe"] == {"keep": "weights", "precision": "fp16"}
     assert data["hashes"]["SHA256"] == hashlib.sha256((tmp_path / "b").read_bytes()).hexdigest().upper()
+    assert data["values"] == ["callbacks", "epoch", "global_step", "lr_schedulers", "optimizer_states", "pytorch-lightning_version"]
     assert data["comparison"]["rounded"] + data["comparison"]["equal"] == data["tensors"] == 1131
     assert 0 < data["comparison"]["max_abs_error"] < np.finfo(np.float16).eps
