@@ -168,6 +168,7 @@ STATIC_ROOT = env.path("WEIGH_STATIC_ROOT", default=str(DATA / "static"))()
 STATICFILES_DIRS = [ROOT / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/dist/assets/"  # Vite puts a hash into these names
 
 # --- uploads ------------------------------------------------------------------------------------------------------------
 MAX_FILE_BYTES = env.int("WEIGH_MAX_FILE_BYTES", default=50 * 2**30)
@@ -252,6 +253,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "hub.web.errors.csrf_failed"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

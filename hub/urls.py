@@ -17,4 +17,10 @@ urlpatterns = [
     path("api/v1/", include(civitai.reading)),
     path("api/download/", include(civitai.fetching)),
     path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
+    path("", include("hub.web.urls")),
 ]
+
+handler400 = "hub.web.errors.bad_request"
+handler403 = "hub.web.errors.forbidden"
+handler404 = "hub.web.errors.not_found"
+handler500 = "hub.web.errors.broken"

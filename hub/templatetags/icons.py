@@ -1,0 +1,59 @@
+"""Small line icons, drawn for this site on a 24-unit grid; inline, so that they follow the text's colour and need no request."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+PATHS = {
+    "scales": "M12 4v16M7 20h10M5 7h14M12 4.5 5 7l-2.6 6a2.8 2.8 0 0 0 5.2 0L5 7m14 0-2.6 6a2.8 2.8 0 0 0 5.2 0L19 7",
+    "search": "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13Zm4.8-1.7L20 20",
+    "download": "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
+    "upload": "M12 15.5v-11M7.5 9 12 4.5 16.5 9M5 19.5h14",
+    "shield": "M12 3.5 5 6v5.5c0 4.3 2.9 7.4 7 9 4.1-1.6 7-4.7 7-9V6l-7-2.5Zm-3 8.7 2.2 2.2 4-4.3",
+    "alert": "M12 4 2.8 19.5h18.4L12 4Zm0 6v4.5m0 2.3v.2",
+    "clock": "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16Zm0-12.5V12l3 2",
+    "copy": "M9 9h10v11H9V9Zm-4 6V4h10",
+    "check": "m5 12.5 4.5 4.5L19 7",
+    "cross": "M6 6l12 12M18 6 6 18",
+    "sun": "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm0-12.5V5m0 14v1.5M3.5 12H5m14 0h1.5M6 6l1 1m10 10 1 1m0-12-1 1M7 17l-1 1",
+    "moon": "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10Z",
+    "screen": "M4 5h16v11H4V5Zm5 15h6",
+    "person": "M12 11.5a3.75 3.75 0 1 0 0-7.5 3.75 3.75 0 0 0 0 7.5ZM5 20c.6-3.6 3.4-5.5 7-5.5s6.4 1.9 7 5.5",
+    "box": "m12 3.5 8 4v9l-8 4-8-4v-9l8-4Zm0 8.5 8-4.5M12 12v8.5M12 12 4 7.5",
+    "filter": "M4 6h16M7 12h10M10 18h4",
+    "arrow": "M5 12h14m-5.5-5.5L19 12l-5.5 5.5",
+    "file": "M6.5 3.5h7.5L18 7.5v13H6.5v-17Zm7 .5V8H18",
+    "spark": "M12 4l1.8 5.2L19 11l-5.2 1.8L12 18l-1.8-5.2L5 11l5.2-1.8L12 4Z",
+    "key": "M8.5 15.5a4 4 0 1 0 0-8 4 4 0 0 0 0 8Zm3.8-4H20.5v3.5M17 11.5v2.5",
+    "bin": "M5 7h14M9.5 7V4.5h5V7m-7.5 0 .8 12.5h8.4L17 7",
+    "retry": "M19 8.5A7.5 7.5 0 1 0 19.5 13M19 4.5v4h-4",
+    "plus": "M12 5v14M5 12h14",
+    "eye-off": "M4 4l16 16M9.9 6A9 9 0 0 1 12 5.7c4.3 0 7.3 2.8 9 6.3a13 13 0 0 1-2.5 3.4"
+    "M6.5 8A13.5 13.5 0 0 0 3 12c1.7 3.5 4.7 6.3 9 6.3a9 9 0 0 0 3.5-.7",
+}
+KINDS = {
+    "checkpoint": "box",
+    "lora": "spark",
+    "embedding": "key",
+    "vae": "filter",
+    "hypernetwork": "retry",
+    "controlnet": "screen",
+    "upscaler": "plus",
+    "other": "file",
+}
+
+
+@register.simple_tag
+def icon(name: str, size: int = 18) -> SafeString:
+    """An icon beside text that says the same: hidden from screen readers."""
+    path = PATHS.get(KINDS.get(name, name), PATHS["file"])
+    return format_html(
+        '<svg class="icon" width="{0}" height="{0}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.7" '
+        'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false"><path d="{1}"/></svg>',
+        size,
+        mark_safe(path),  # noqa: S308  (from the table above)
+    )

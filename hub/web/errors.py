@@ -1,0 +1,48 @@
+"""The pages for when something is wrong: each says what, gives the request's id and one next step. Never a stack trace."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+PAGES = {
+    400: ("This request cannot be read", "Something in the address or the form is malformed. Go back and try again."),
+    403: (
+        "You may not do this",
+        "You are signed in as somebody who may not, or the page was open too long. Sign in again or ask its owner.",
+    ),
+    404: ("There is nothing here", "The address is wrong, the model is private, or it was never published. Search for it instead."),
+    500: (
+        "Something broke on our side",
+        "It was written down under the number below. Try again in a moment, or give the number to the admin.",
+    ),
+}
+
+
+def _page(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+    title, sentence = PAGES[status]
+    if request.path.startswith("/api/"):
+        return JsonResponse({"error": detail or sentence, "code": f"http-{status}"}, status=status)
+    context = {"status": status, "title": title, "sentence": detail or sentence, "request_id": getattr(request, "id", "")}
+    return render(request, "errors/error.html", context, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 403, str(exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    return _page(request, 500)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: the usual cause is a page that was left open over a sign-out."""
+    return _page(request, 403, "This page was open too long, or cookies are blocked. Reload it and send the form again.")

@@ -1,0 +1,86 @@
+"""The files of a version as its page shows them: which one to recommend, what each is, how safe. Reads; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import F, Func, IntegerField, QuerySet
+
+from hub.web import words
+from registry import queries
+from registry.models import File, Role, Version
+from scanner.models import ScanReport
+
+HASH_ORDER = ("SHA256", "BLAKE3", "AutoV3", "AutoV2", "AutoV1", "CRC32")
+
+
+@dataclass
+class FileRow:
+    """One line of the file list."""
+
+    file: File
+    precision: str
+    container: str
+    about: str
+    maker: str
+    scan: str
+    hashes: list[tuple[str, str]]
+    recommended: bool = False
+    report: ScanReport | None = None
+    detected: dict[str, Any] = field(default_factory=dict)
+
+
+def recommended(files: Iterable[File]) -> File | None:
+    """The file for somebody who wants to make pictures: safe format first, then the small variant with identical pictures."""
+    ready = [file for file in files if file.downloadable]
+    return min(ready, key=_order, default=None)
+
+
+def _order(file: File) -> tuple[int, int, int, int]:
+    keep, precision = file.recipe.get("keep", "all"), file.recipe.get("precision", "keep")
+    small = {("weights", "fp16"): 0, ("weights", "bf16"): 1, ("weights", "keep"): 2}.get((keep, precision), 4 if keep == "ema" else 3)
+    return (int(words.is_pickle(file)), small, file.size_bytes, file.pk)
+
+
+def latest_reports(files: Iterable[File]) -> dict[int, ScanReport]:
+    """Blob id -> its newest report, with `import_count` and without the report's body."""
+    blobs = {file.blob_id for file in files if file.blob_id}
+    count = Func(F("report__imports"), function="jsonb_array_length", output_field=IntegerField(), default=0)
+    rows: QuerySet[ScanReport] = ScanReport.objects.filter(blob__in=blobs).order_by("blob_id", "-id").distinct("blob_id")
+    return {row.blob_id: row for row in rows.defer("report").annotate(import_count=count)}
+
+
+def rows_of(version: Version, states: Collection[str] | None = None) -> list[FileRow]:
+    """The files of a version (in `states` only, where given): the recommended one first, then what may be downloaded, then the rest."""
+    files = [file for file in queries.files_with_blobs().filter(version=version) if states is None or file.state in states]
+    reports = latest_reports(files)
+    best = recommended(files)
+    rows = [row(file, reports.get(file.blob_id or 0), recommended=best is not None and file.pk == best.pk) for file in files]
+    return sorted(rows, key=lambda r: (not r.recommended, not r.file.downloadable, *_order(r.file)))
+
+
+def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> FileRow:
+    values = file.blob.hash_values() if file.blob else {}
+    known = [(kind, values[kind]) for kind in HASH_ORDER if kind in values]
+    return FileRow(
+        file=file,
+        precision=words.precision(file),
+        container=words.container(file),
+        about=words.about_file(file),
+        maker=words.maker(file),
+        scan=words.scan_line(file, getattr(report, "import_count", None)),
+        hashes=known,
+        recommended=recommended,
+        report=report,
+        detected=file.blob.detected if file.blob else {},
+    )
+
+
+def detected_base(rows: Iterable[FileRow]) -> dict[str, Any]:
+    """What the tensors of the uploaded files say: {"kind", "base_model", ...}; empty where nothing was told."""
+    for candidate in sorted(rows, key=lambda r: r.file.role != Role.UPLOADED):
+        if candidate.detected.get("kind") or candidate.detected.get("base_model"):
+            return candidate.detected
+    return {}

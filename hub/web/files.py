@@ -1,0 +1,108 @@
+"""Pages of one file: its life, what it is, what the scanner found. Nothing that came out of a file is ever rendered as markup."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from hub import retrying
+from hub.web import access, filelist, progress, words
+from hub.web.site import back
+from registry import queries
+from registry.formats.errors import FormatError
+from registry.models import File, TensorIndex
+from scanner.models import ScanReport
+
+SHOWN_TENSORS = 200
+
+
+@require_safe
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    file = access.file_or_404(request, pk)
+    shown, may_edit = progress.of_file(file), queries.may_edit(request.user, file.version.entry)
+    reports = filelist.latest_reports([file])
+    context = {
+        "row": filelist.row(shown.file, reports.get(file.blob_id or 0)),
+        "work": shown,
+        "file": file,
+        "version": file.version,
+        "entry": file.version.entry,
+        "tensors": tensor_summary(file),
+        "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
+        "may_edit": may_edit,
+        "can_retry": may_edit and retrying.can_retry(request.user, file),  # type: ignore[arg-type]
+    }
+    return render(request, "files/file.html", context)
+
+
+@require_safe
+def timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    """The timeline alone, asked for again until the file rests."""
+    file = access.file_or_404(request, pk)
+    may_edit = queries.may_edit(request.user, file.version.entry)
+    can_retry = may_edit and retrying.can_retry(request.user, file)  # type: ignore[arg-type]
+    context = {"work": progress.of_file(file), "file": file, "may_edit": may_edit, "can_retry": can_retry}
+    return render(request, "files/timeline.html", context)
+
+
+@require_safe
+def scan(request: HttpRequest, pk: int) -> HttpResponse:
+    """What was found in the bytes, by which rules, and what to do about it."""
+    file = access.file_or_404(request, pk)
+    report = ScanReport.objects.filter(blob=file.blob_id).first() if file.blob_id else None
+    verdict = file.verdict
+    title, sentence = words.VERDICTS.get(verdict, words.VERDICTS["pending"])
+    context = {
+        "file": file,
+        "entry": file.version.entry,
+        "version": file.version,
+        "report": report,
+        "verdict": verdict,
+        "title": title,
+        "sentence": sentence,
+        "safety": words.SAFETY,
+        "may_edit": queries.may_edit(request.user, file.version.entry),
+    }
+    return render(request, "files/scan.html", context)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a failed file, or the variants of it that failed, tried again."""
+    file = access.editable_file(request, pk)
+    try:
+        retrying.retry(request.user, file)  # type: ignore[arg-type]
+        messages.success(request, f"{file.name} is in the queue again.")
+    except FormatError as refusal:
+        messages.error(request, refusal.sentence)
+    return HttpResponseRedirect(back(request, f"/file/{pk}"))
+
+
+def tensor_summary(file: File) -> dict[str, Any]:
+    """{"count", "parameters", "dtypes": [(name, numbers)], "rows": the first tensors, "more"}; empty without a directory."""
+    index = TensorIndex.objects.filter(blob=file.blob_id).first() if file.blob_id else None
+    if index is None:
+        return {}
+    directory = index.directory
+    dtypes: Counter[str] = Counter()
+    for tensor in directory:
+        dtypes[tensor.dtype] += tensor.numel
+    rows = [
+        {"name": ".".join(map(str, tensor.path)), "shape": " × ".join(map(str, tensor.shape)) or "scalar", "dtype": tensor.dtype}
+        for tensor in directory.tensors[:SHOWN_TENSORS]
+    ]
+    return {
+        "count": len(directory.tensors),
+        "parameters": sum(dtypes.values()),
+        "dtypes": dtypes.most_common(),
+        "rows": rows,
+        "more": max(0, len(directory.tensors) - SHOWN_TENSORS),
+        "metadata": sorted(directory.metadata.items())[:60],
+    }

@@ -1,0 +1,213 @@
+"""The forms of pages: what may be typed, and a plain sentence beside each field that is wrong. Saving is `registry.catalog`'s."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from registry.formats.plaintext import HIDDEN
+from registry.models import CommercialUse, Entry, Kind, Rating, Scope, User, Version, Visibility
+
+BASES = (
+    "SD 1.4",
+    "SD 1.5",
+    "SD 2.0",
+    "SD 2.1",
+    "SDXL 1.0",
+    "SDXL Turbo",
+    "Pony",
+    "Illustrious",
+    "SD 3",
+    "SD 3.5",
+    "Flux.1 D",
+    "Flux.1 S",
+    "Other",
+)
+"""Suggestions only: any text may be declared, the tensors are asked anyway."""
+SPDX = ("CreativeML-OpenRAIL-M", "CreativeML-OpenRAIL++-M", "Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-SA-4.0")
+NUMBER_LIMITS = {"weight": (-5, 5), "clip_skip": (1, 12), "steps": (1, 1000), "cfg_scale": (0, 50)}
+
+
+def one_line(value: str) -> str:
+    """Text of a single-line field: spaces made single; refused when it holds characters that cannot be seen."""
+    import unicodedata
+
+    text = " ".join(value.split())
+    if any(unicodedata.category(char) in HIDDEN for char in text):
+        raise ValidationError("This holds invisible or direction-changing characters. Type it anew without copying.")
+    return text
+
+
+class LineField(forms.CharField):
+    def to_python(self, value: Any) -> str:
+        return one_line(super().to_python(value))
+
+
+class WordsField(forms.CharField):
+    """Several short texts, separated by commas or new lines; given as a list."""
+
+    def __init__(self, *, each: int, most: int, lower: bool = False, **options: Any) -> None:
+        super().__init__(required=False, **options)
+        self.each, self.most, self.lower = each, most, lower
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        text = value if isinstance(value, str) else ", ".join(value or [])
+        words = list(dict.fromkeys(one_line(word) for word in re.split(r"[,\n]", text) if word.strip()))
+        if any(len(word) > self.each for word in words):
+            raise ValidationError(f"Each may have at most {self.each} characters.")
+        if len(words) > self.most:
+            raise ValidationError(f"At most {self.most} fit; these are {len(words)}.")
+        return [word.lower() for word in words] if self.lower else words
+
+
+class EntryForm(forms.ModelForm):
+    """What a model's page says about all its versions."""
+
+    name = LineField(max_length=120, help_text="As people should find it. It becomes the page's address.")
+    kind = forms.ChoiceField(choices=Kind.choices, help_text="The hub also looks at the tensors and tells you when they say otherwise.")
+    tags = WordsField(each=60, most=30, lower=True, help_text="Separated by commas: portrait, film grain, 1990s.")
+    visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, widget=forms.RadioSelect)
+    rating = forms.TypedChoiceField(
+        choices=Rating.choices,
+        coerce=int,
+        initial=Rating.PG,
+        help_text="What its pictures usually show. Visitors see only what their own limit allows.",
+    )
+    allow_commercial_use = forms.MultipleChoiceField(
+        choices=CommercialUse.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Earning money: others may"
+    )
+    spdx = LineField(
+        max_length=80, required=False, label="Licence (SPDX)", help_text="The identifier of a full licence text, where there is one."
+    )
+
+    class Meta:
+        model = Entry
+        fields = [
+            "name",
+            "kind",
+            "description",
+            "tags",
+            "visibility",
+            "rating",
+            "allow_no_credit",
+            "allow_derivatives",
+            "allow_different_license",
+            "allow_commercial_use",
+            "spdx",
+        ]
+        labels = {
+            "allow_no_credit": "Use it without naming me",
+            "allow_derivatives": "Share merges and fine-tunes of it",
+            "allow_different_license": "Give merges of it other permissions",
+        }
+        help_texts = {"description": "Markdown: what it does, how to use it, what went into it."}
+        widgets = {"description": forms.Textarea(attrs={"rows": 6, "maxlength": 50_000})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["description"].max_length = 50_000  # type: ignore[attr-defined]
+        if self.instance.pk and "tags" not in self.initial:
+            self.initial["tags"] = [tag.name for tag in self.instance.tags.all()]
+        elif self.instance.pk:
+            self.initial["tags"] = [tag.name for tag in self.initial["tags"]]
+
+    def clean_description(self) -> str:
+        text = str(self.cleaned_data["description"])
+        if len(text) > 50_000:
+            raise ValidationError(f"At most 50,000 characters fit; these are {len(text):,}.")
+        return text
+
+
+class VersionForm(forms.ModelForm):
+    """What belongs to one release."""
+
+    name = LineField(max_length=80, label="Version", initial="v1", help_text="Such as v1, v2 beta or 2026-11.")
+    base_model = LineField(
+        max_length=60,
+        label="Base model",
+        help_text="What it was trained on or belongs to.",
+        widget=forms.TextInput(attrs={"list": "bases"}),
+    )
+    trigger_words = WordsField(
+        each=200,
+        most=100,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Words that wake it, separated by commas. People copy them from the page.",
+    )
+    sampler = LineField(max_length=60, required=False)
+    vae = LineField(max_length=120, required=False, label="VAE")
+
+    class Meta:
+        model = Version
+        fields = [
+            "name",
+            "base_model",
+            "trigger_words",
+            "description",
+            "weight",
+            "sampler",
+            "steps",
+            "cfg_scale",
+            "clip_skip",
+            "vae",
+            "negative_prompt",
+        ]
+        labels = {"description": "What is new in this version", "cfg_scale": "CFG scale"}
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 3, "maxlength": 20_000}),
+            "negative_prompt": forms.Textarea(attrs={"rows": 2, "maxlength": 5_000}),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        for name, (low, high) in NUMBER_LIMITS.items():
+            value = data.get(name)
+            if value is not None and not low <= value <= high:
+                self.add_error(name, f"Use a number between {low} and {high}.")
+        for name, limit in (("description", 20_000), ("negative_prompt", 5_000)):
+            if len(data.get(name) or "") > limit:
+                self.add_error(name, f"At most {limit:,} characters fit.")
+        return data
+
+
+class TargetForm(forms.Form):
+    """Which model a new version belongs to: a new one, or one of mine."""
+
+    entry = forms.ModelChoiceField(Entry.objects.none(), required=False, empty_label="A new model", label="This is")
+
+    def __init__(self, *args: Any, entries: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["entry"].queryset = entries  # type: ignore[attr-defined]
+        self.fields["entry"].label_from_instance = lambda entry: f"A new version of {entry.name}"  # type: ignore[attr-defined]
+
+
+class TokenForm(forms.Form):
+    """A new token for a program."""
+
+    name = LineField(max_length=80, label="What is it for?", help_text="Such as: laptop, ComfyUI, backup script.")
+    scope = forms.ChoiceField(choices=Scope.choices, initial=Scope.READ, widget=forms.RadioSelect, label="It may")
+    days = forms.TypedChoiceField(
+        choices=[(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"), (0, "Never")],
+        coerce=int,
+        initial=90,
+        label="It expires after",
+    )
+
+
+class SettingsForm(forms.ModelForm):
+    """What a person chooses for themselves."""
+
+    max_rating = forms.TypedChoiceField(
+        choices=Rating.choices, coerce=int, label="Show me models up to", help_text="Anything rated above is left out of lists and search."
+    )
+
+    class Meta:
+        model = User
+        fields = ["max_rating", "email"]
+        help_texts = {"email": "Only used to reset your password. Never shown."}

@@ -1,0 +1,93 @@
+"""The page of one model: its versions, files and everything a visitor decides by; and its tombstone. Changes are `changes.py`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from hub.web import access, filelist, words
+from hub.web.filelist import FileRow
+from hub.web.site import cap_of
+from registry import catalog, queries
+from registry.identify.agreement import agrees
+from registry.models import Entry, Rating, Status, Version
+
+
+@dataclass
+class ModelPage:
+    """What the template reads."""
+
+    entry: Entry
+    versions: list[Version]
+    version: Version | None
+    may_edit: bool
+    rows: list[FileRow] = field(default_factory=list)
+    licence: list[tuple[bool, str]] = field(default_factory=list)
+    settings: list[tuple[str, Any]] = field(default_factory=list)
+    detected: dict[str, Any] = field(default_factory=dict)
+    waits_for: str = ""
+
+    @property
+    def best(self) -> FileRow | None:
+        return next((row for row in self.rows if row.recommended), None)
+
+    @property
+    def gone(self) -> bool:
+        return self.entry.gone or (self.version is not None and self.version.gone)
+
+    @property
+    def reason(self) -> str:
+        if self.entry.gone:
+            return self.entry.deleted_reason
+        return self.version.withdrawn_reason if self.version else ""
+
+    @property
+    def conflict(self) -> bool:
+        """The tensors say another base model than the creator."""
+        return self.version is not None and agrees(self.version.base_model, self.detected) is False
+
+
+@require_safe
+def show(request: HttpRequest, creator: str, slug: str, version: int | None = None) -> HttpResponse:
+    entry = access.entry_or_404(request, owner__username__iexact=creator, slug=slug)
+    may_edit = queries.may_edit(request.user, entry)
+    if entry.rating > cap_of(request.user) and not may_edit:
+        return render(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
+    page = assemble(entry, version or _number(request.GET.get("version")), may_edit)
+    if version and (page.version is None or page.version.pk != version):
+        raise Http404
+    return render(request, "catalog/tombstone.html" if page.gone else "catalog/model.html", {"page": page, "entry": entry})
+
+
+def assemble(entry: Entry, wanted: int | None, may_edit: bool) -> ModelPage:
+    """The page of an entry at a version; drafts only where the visitor may edit. A constant number of queries."""
+    versions = [version for version in entry.versions.all() if may_edit or version.status != Status.DRAFT]
+    for version in versions:
+        version.entry = entry
+    chosen = next((version for version in versions if version.pk == wanted), None) or _first(versions)
+    page = ModelPage(entry, [version for version in versions if may_edit or not version.deleted_at or version is chosen], chosen, may_edit)
+    if chosen is None:
+        return page
+    page.rows = filelist.rows_of(chosen, None if may_edit else access.SHOWN_TO_ALL)
+    page.detected = filelist.detected_base(page.rows)
+    page.licence = words.licence(entry)
+    page.settings = words.settings_rows(chosen.settings)
+    if may_edit and chosen.status != Status.PUBLISHED:
+        page.waits_for = catalog.waits_for([row.file for row in page.rows])
+    return page
+
+
+def _first(versions: list[Version]) -> Version | None:
+    """The newest published version, else a draft, else whatever is left of it."""
+    order = {Status.PUBLISHED: 0, Status.DRAFT: 1, Status.WITHDRAWN: 2}
+    return min(
+        versions, key=lambda version: (version.deleted_at is not None, order[Status(version.status)], version.position), default=None
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None

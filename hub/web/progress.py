@@ -1,0 +1,106 @@
+"""How far the work on files is, for people: steps with times, queue place, what failed and what to do. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hub import retrying
+from hub.web import words
+from inference.models import Derivative
+from registry import lifecycle, queries
+from registry.lifecycle import DerivativeState, FileState
+from registry.models import File, Role, TimelineStep, Version
+
+RESTING = {FileState.READY, FileState.QUARANTINED, FileState.FAILED}
+AHEAD = ("received", "hash", "scan", "identify", "ready")
+"""The steps that every upload goes through, shown in outline before they begin."""
+
+
+@dataclass
+class Step:
+    """One line of a timeline; `outcome` is running, done, failed, interrupted or ahead."""
+
+    name: str
+    outcome: str
+    seconds: float | None = None
+    note: str = ""
+    done_bytes: int = 0
+    total_bytes: int = 0
+    at: object = None
+
+
+@dataclass
+class Variant:
+    """One line of what is made of a file: its name, how far it is, and the file once there is one."""
+
+    name: str
+    state: str
+    file: File | None = None
+    error: str = ""
+    error_code: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.state == "failed"
+
+
+@dataclass
+class FileProgress:
+    file: File
+    title: str
+    sentence: str
+    steps: list[Step]
+    place: int | None
+    resting: bool
+    variants: list[Variant] = field(default_factory=list)
+
+    @property
+    def retryable(self) -> bool:
+        """Trying again can help: the bytes are here, or some variant failed."""
+        return retrying.bytes_are_here(self.file) if self.file.state == FileState.FAILED else any(v.failed for v in self.variants)
+
+
+def of_version(version: Version) -> list[FileProgress]:
+    """Every uploaded file of a version; those still arriving are left to the uploader."""
+    files = File.objects.filter(version=version, role=Role.UPLOADED).exclude(state=FileState.UPLOADING)
+    return of_files(files.select_related("blob").prefetch_related("timeline", "derivatives__result__blob", "derived").order_by("-id"))
+
+
+def of_file(file: File) -> FileProgress:
+    found = queries.files_with_blobs().prefetch_related("timeline", "derivatives__result__blob", "derived").filter(pk=file.pk)
+    return of_files(found)[0]
+
+
+def of_files(files: Iterable[File]) -> list[FileProgress]:
+    return [_progress(file) for file in files]
+
+
+def _progress(file: File) -> FileProgress:
+    title, sentence = words.STATES[file.state]
+    rows = [_step(row) for row in file.timeline.all()]  # type: ignore[attr-defined]
+    variants = _variants(file)
+    resting = file.state in RESTING and all(variant.state in RESTING for variant in variants)
+    if file.state not in RESTING:
+        rows += [Step(words.step_name(name), "ahead") for name in AHEAD if words.step_name(name) not in {row.name for row in rows}]
+    return FileProgress(file, title, sentence, rows, lifecycle.place_in_queue(file), resting, variants)
+
+
+def _variants(file: File) -> list[Variant]:
+    """What was and will be made of a file: wanted variants first as names, then as files; and its safetensors twin."""
+    wanted = list(file.derivatives.all())  # type: ignore[attr-defined]
+    made = {derivative.result_id for derivative in wanted}
+    twins = [Variant(twin.name, twin.state, twin, twin.error, twin.error_code) for twin in file.derived.all() if twin.pk not in made]  # type: ignore[attr-defined]
+    return twins + [_variant(derivative) for derivative in wanted]
+
+
+def _variant(derivative: Derivative) -> Variant:
+    result = derivative.result
+    if result is not None:
+        return Variant(result.name, result.state, result, result.error, result.error_code)
+    state = FileState.READY if derivative.state == DerivativeState.MADE else derivative.state
+    return Variant(words.recipe(derivative.recipe), state, None, derivative.error, derivative.error_code)
+
+
+def _step(row: TimelineStep) -> Step:
+    return Step(words.step_name(row.step), row.outcome, row.seconds, row.note, row.done_bytes, row.total_bytes, row.started_at)

@@ -1,0 +1,37 @@
+"""Addresses of the pages. Last in the site's map: `/<creator>/<slug>` takes whatever no other door took."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from hub.web import accounts, art, catalog, changes, files, modelpage, site, uploads
+
+urlpatterns = [
+    path("", catalog.home, name="home"),
+    path("about", catalog.about, name="about"),
+    path("theme", site.set_theme, name="theme"),
+    path("art/<slug:version>/<slug:kind>/<slug:seed>.svg", art.art, name="art"),
+    path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
+    path("models/<int:pk>/edit", changes.edit_entry, name="edit-model"),
+    path("models/<int:pk>/delete", changes.delete_entry, name="delete-model"),
+    path("model-versions/<int:pk>", catalog.version_by_id, name="version-by-id"),
+    path("model-versions/<int:pk>/edit", changes.edit_version, name="edit-version"),
+    path("model-versions/<int:pk>/publish", changes.publish, name="publish"),
+    path("model-versions/<int:pk>/withdraw", changes.withdraw, name="withdraw"),
+    path("model-versions/<int:pk>/delete", changes.delete_version, name="delete-version"),
+    path("upload", uploads.start, name="upload"),
+    path("upload/<int:pk>", uploads.files, name="upload-files"),
+    path("upload/<int:pk>/work", uploads.work, name="upload-work"),
+    path("upload/<uuid:pk>/discard", uploads.discard, name="upload-discard"),
+    path("file/<int:pk>", files.show, name="file"),
+    path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
+    path("file/<int:pk>/scan", files.scan, name="file-scan"),
+    path("file/<int:pk>/retry", files.retry, name="file-retry"),
+    path("account", accounts.account, name="account"),
+    path("account/tokens", accounts.tokens, name="tokens"),
+    path("account/tokens/<int:pk>/revoke", accounts.revoke_token, name="revoke-token"),
+    path("my/models", accounts.my_models, name="my-models"),
+    path("<slug:creator>", catalog.creator, name="creator"),
+    path("<slug:creator>/<slug:slug>", modelpage.show, name="model"),
+    path("<slug:creator>/<slug:slug>/v/<int:version>", modelpage.show, name="model-version"),
+]

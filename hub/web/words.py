@@ -1,0 +1,167 @@
+"""Plain words for what the hub knows: precision, verdicts, licences, states, failures. Says; never decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.models import CommercialUse, Entry, File, Role
+
+KEEPS = {
+    "all": "all weights",
+    "weights": "training leftovers removed",
+    "ema": "averaged (EMA) weights",
+}
+PRECISIONS = {
+    "fp16": "half precision (fp16)",
+    "bf16": "half precision (bf16)",
+    "fp32": "full precision (fp32)",
+    "fp8": "8-bit floats (fp8)",
+    "mixed": "mixed precision",
+}
+VARIANTS = {
+    ("weights", "fp16"): "Same pictures for nearly everyone, at a fraction of the size. Take this one to make pictures.",
+    ("weights", "bf16"): "Same pictures for nearly everyone, at a fraction of the size.",
+    ("weights", "keep"): "Training leftovers removed, pictures identical.",
+    ("ema", "fp16"): "Uses the averages that training kept: often a little smoother pictures. Half precision.",
+    ("ema", "keep"): "Uses the averages that training kept: often a little smoother pictures.",
+    ("all", "keep"): "The creator's weights, bit for bit, in a format that cannot run code. Keep it to train or to merge.",
+}
+STEPS = {
+    "received": "Received",
+    "hash": "Hashed",
+    "scan": "Scanned",
+    "identify": "Identified",
+    "convert": "Converted to safetensors",
+    "ready": "Ready",
+    "published": "Published",
+    "quarantined": "Sealed in quarantine",
+}
+STATES = {
+    "uploading": ("Arriving", "Parts of this file are still missing."),
+    "queued": ("Waiting", "Stored. A worker reads it next."),
+    "scanning": ("Being examined", "Hashing, scanning and identifying."),
+    "clean": ("Found clean", "No code inside. It is made ready next."),
+    "converting": ("Converting", "Writing a safetensors copy that cannot run code."),
+    "danger": ("Dangerous", "It is being sealed away."),
+    "ready": ("Ready", "It may be downloaded once its version is published."),
+    "quarantined": ("Quarantined", "It is sealed away and nobody can download it."),
+    "failed": ("Failed", "The hub could not take this file."),
+}
+VERDICTS = {
+    "success": ("Clean", "Nothing in this file would run when it is loaded."),
+    "suspicious": ("Suspicious", "Something in this file is unusual. It is held back until a moderator has looked."),
+    "danger": ("Dangerous", "This file would run code when it is loaded. It was not run here, and nobody can download it."),
+    "error": ("Not readable", "The scanner could not read this file to its end, and that counts as a no."),
+    "pending": ("Not scanned yet", "The scanner has not looked at this file yet."),
+}
+SAFETY = {
+    "allowed": "known, harmless when called as weights files call it",
+    "name-only": "named but never called",
+    "unknown": "not on the list of what weights need",
+    "dangerous": "can run code or reach the system",
+}
+CONTAINERS = {
+    "safetensors": "safetensors",
+    "torch-zip": "pickle in a zip (torch)",
+    "torch-legacy": "pickle (old torch format)",
+    "pickle": "pickle",
+}
+
+
+def step_name(step: str) -> str:
+    """`make pruned-fp16` -> "Made variant pruned-fp16"."""
+    if step.startswith("make "):
+        return f"Made variant {step.removeprefix('make ')}"
+    return STEPS.get(step, step.capitalize())
+
+
+def container(file: File) -> str:
+    kind = file.blob.container if file.blob else ""
+    return CONTAINERS.get(kind, kind)
+
+
+def is_pickle(file: File) -> bool:
+    kind = file.blob.container if file.blob else ""
+    return bool(kind) and kind != "safetensors"
+
+
+def precision(file: File) -> str:
+    """The short word for a file's numbers: fp16, fp32...; "" where unknown."""
+    made = file.recipe.get("precision", "")
+    if made and made != "keep":
+        return str(made)
+    detected = file.blob.detected if file.blob else {}
+    return str(detected.get("precision") or "")
+
+
+def about_file(file: File) -> str:
+    """One sentence on what a variant is for."""
+    if file.role == Role.DERIVED:
+        key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
+        return VARIANTS.get(key, f"Made here: {KEEPS.get(key[0], key[0])}, {PRECISIONS.get(key[1], key[1])}.")
+    if is_pickle(file):
+        return "The file as its creator saved it, a pickle. The safetensors copy holds the same weights and loads faster."
+    return "The file as its creator saved it."
+
+
+def recipe(wanted: dict[str, str]) -> str:
+    """{"keep": "weights", "precision": "fp16"} -> "training leftovers removed, half precision (fp16)"."""
+    kept, how = wanted.get("keep", "all"), wanted.get("precision", "keep")
+    return KEEPS.get(kept, kept) if how == "keep" else f"{KEEPS.get(kept, kept)}, {PRECISIONS.get(how, how)}"
+
+
+def maker(file: File) -> str:
+    if file.role == Role.DERIVED:
+        return f"Made by this hub from {file.source.name}" if file.source else "Made by this hub"
+    return "Made by the creator"
+
+
+def scan_line(file: File, imports: int | None, findings: int | None = None) -> str:
+    """The safety line of a file in words; `imports` counts what its pickles name."""
+    verdict = file.verdict
+    if verdict == "success":
+        if not is_pickle(file):
+            return "No code inside (safetensors, structure checked)"
+        count = imports or 0
+        return f"Pickle: {count} import{'' if count == 1 else 's'}, all known" if count else "Pickle without imports: nothing would run"
+    return {
+        "suspicious": "Held back: something unusual was found",
+        "danger": "Quarantined: it would run code when loaded",
+        "error": "Not readable to its end, so not offered",
+    }.get(verdict, "Not scanned yet")
+
+
+def licence(entry: Entry) -> list[tuple[bool, str]]:
+    """The creator's four permissions as (allowed, sentence)."""
+    uses = set(entry.allow_commercial_use)
+    rows = [
+        (entry.allow_no_credit, "Use it without naming the creator" if entry.allow_no_credit else "Name the creator when you use it"),
+        (
+            entry.allow_derivatives,
+            "Share merges and fine-tunes of it" if entry.allow_derivatives else "Do not share merges or fine-tunes of it",
+        ),
+        (
+            entry.allow_different_license,
+            "Give merges of it other permissions" if entry.allow_different_license else "Keep these permissions on merges of it",
+        ),
+    ]
+    rows += [(use.value in uses, str(use.label)) for use in CommercialUse]
+    return rows
+
+
+def settings_rows(settings: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Recommended settings as (label, value), in the order of a generation form."""
+    labels = {
+        "weight": "Weight",
+        "sampler": "Sampler",
+        "steps": "Steps",
+        "cfg_scale": "CFG scale",
+        "clip_skip": "Clip skip",
+        "vae": "VAE",
+        "negative_prompt": "Negative prompt",
+    }
+    return [
+        (label, f"{settings[name]:g}" if isinstance(settings[name], float) else settings[name])
+        for name, label in labels.items()
+        if name in settings
+    ]

@@ -1,0 +1,33 @@
+// Builds frontend/ into static/dist/: hashed files, a manifest for the template tag, and compressed twins for the static server.
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import tailwind from "@tailwindcss/vite";
+import { defineConfig } from "vite";
+
+const compressed = {
+  name: "compressed-twins",
+  writeBundle(options) {
+    const folder = join(options.dir, "assets");
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      if (!/\.(js|css|svg)$/.test(name) || statSync(path).size < 1024) continue;
+      const bytes = readFileSync(path);
+      writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }));
+      writeFileSync(`${path}.br`, brotliCompressSync(bytes));
+    }
+  },
+};
+
+export default defineConfig({
+  base: "/static/dist/",
+  plugins: [tailwind(), compressed],
+  build: {
+    manifest: "manifest.json",
+    outDir: "static/dist",
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    rollupOptions: { input: { main: "frontend/main.js", upload: "frontend/upload.js" } },
+  },
+});
