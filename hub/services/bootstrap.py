@@ -11,11 +11,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from hub.services import frontend
 from hub.services.console import Refusal, complain, say
 from hub.services.folders import ROOT
 from hub.services.options import up_options
+from hub.services.parent import die_with, die_with_parent
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -27,7 +29,9 @@ EMBEDDED = "requirements-embedded.txt"
 
 def run(command: list[str | Path], what: str, env: dict[str, str] | None = None) -> None:
     """Run one step in the checkout. Raises Refusal with the end of its output when it fails."""
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    us, arguments = os.getpid(), [str(part) for part in command]
+    options: dict[str, Any] = {"cwd": ROOT, "env": env, "stdin": subprocess.DEVNULL, "preexec_fn": lambda: die_with(us)}
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, **options)
     if done.returncode != 0:
         output = (done.stdout + done.stderr).strip()
         raise Refusal(f"{what} failed (status {done.returncode}):\n{output[-3000:]}")
@@ -130,6 +134,8 @@ def bootstrap(command: str, arguments: list[str]) -> None:
 
 
 def main() -> int:
+    """`bootstrap up|test [options of up]`; ends with the shell script that runs it."""
+    die_with_parent()
     try:
         bootstrap(sys.argv[1], sys.argv[2:])
     except Refusal as refusal:

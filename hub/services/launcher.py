@@ -26,6 +26,7 @@ from hub.services.seaweed import Seaweed
 from hub.services.valkey import Valkey
 
 READY_SECONDS = 120.0
+FAILED_STARTS = 4  # after 0, 1 and 2 s of pause: what still ends then will not mend by itself
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -116,12 +117,18 @@ class Launcher:
         deadline = time.monotonic() + READY_SECONDS
         while (health := self._health()) is None or health[0] != 200:
             self.fleet.tend()
+            self._give_up_on_what_never_starts(children)
             if time.monotonic() > deadline:
                 raise Refusal(
                     f"The hub was not healthy after {READY_SECONDS:.0f} s. /healthz says: {health and health[1]}. Logs: {self.folder.logs}"
                 )
             time.sleep(0.1)
         say("Workers answer")
+
+    def _give_up_on_what_never_starts(self, children: list[Child]) -> None:
+        for child in children:
+            if child.failures >= FAILED_STARTS:
+                raise Refusal(f"{child.label} ended {child.failures} times while starting. The end of {child.log}:\n{child.tail()}")
 
     def _health(self) -> tuple[int, str] | None:
         """Status and body of /healthz; None while nobody answers."""

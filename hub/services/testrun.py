@@ -91,6 +91,7 @@ def stores() -> Iterator[Stores]:
         try:
             yield Stores(path, fleet)
         finally:
+            fleet.hurry = True  # nothing of it is kept
             fleet.stop()
             shutil.rmtree(path, ignore_errors=True)
 

@@ -53,6 +53,7 @@ def test_ready_server_has_the_buckets_and_refuses_strangers(folder: DataFolder) 
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             buckets.client(server.endpoint(), server.key, "wrong").list_buckets()
     finally:
+        fleet.hurry = True
         fleet.stop()
 
 
