@@ -27,6 +27,7 @@ from hub.services.valkey import Valkey
 
 READY_SECONDS = 120.0
 FAILED_STARTS = 4  # after 0, 1 and 2 s of pause: what still ends then will not mend by itself
+IMPATIENT_SECONDS = 1.0  # `timeout` and some service managers signal a process and its group, so one stop may arrive twice
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -180,15 +181,15 @@ class Launcher:
 
 @contextlib.contextmanager
 def asked_to_stop(fleet: Fleet) -> Iterator[None]:
-    """Turn the first Ctrl-C, SIGTERM or SIGHUP into `Stopped`; a second one makes the stop hurry."""
-    asked = False
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into `Stopped`; another one, later than IMPATIENT_SECONDS, makes the stop hurry."""
+    asked: float | None = None
 
     def answer(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
-            fleet.hurry = True
+        if asked is not None:
+            fleet.hurry = fleet.hurry or time.monotonic() - asked > IMPATIENT_SECONDS
             return
-        asked = True
+        asked = time.monotonic()
         raise Stopped
 
     before = {number: signal.signal(number, answer) for number in _SIGNALS}
