@@ -159,7 +159,8 @@ def test_ranges_agree_with_slicing(first: int | None, last: int | None, size: in
 @pytest.mark.parametrize(
     "target",
     ["/protected/quarantine/blobs/x", "/protected/models/../quarantine/blobs/x", "/protected/models/../../secret",
-     "/protected/models//etc/passwd", "/protected/models/./blobs/x", "/protected/models", "/protected/models/", "/protected/models/blobs", "/etc/passwd", "/protected/",
+     "/protected/models//etc/passwd",
+     "/protected/models/./blobs/x", "/protected/models", "/protected/models/", "/protected/models/blobs", "/etc/passwd", "/protected/",
      "/protected/models/blobs/link", "/protected/models/blobs/none", "/protected/models/blobs/pipe", "/protected/../models/blobs/x"],
 )  # fmt: skip
 def test_nothing_but_plain_files_of_open_stores(served: Any, stores: Path, target: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,75 @@
+"""GET /api/v1/model-versions/by-hash/{hash}: every kind and spelling that programs write, and what must match nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from registry import catalog
+from registry.models import File, User
+from tests.hub.api.civitai.conftest import Get
+from tests.hub.published import published_entry, published_file, published_version
+
+ADDRESS = "/api/v1/model-versions/by-hash/"
+TENSORS = b"\x10\0\0\0\0\0\0\0" + b"{}".ljust(16) + bytes(2_500_000)
+
+
+@pytest.fixture
+def file(creator: User) -> File:
+    return published_file(creator, TENSORS)
+
+
+@pytest.mark.parametrize("kind", ["SHA256", "AutoV1", "AutoV2", "AutoV3", "BLAKE3", "CRC32"])
+def test_every_kind_finds_the_version(get: Get, file: File, kind: str) -> None:
+    value = file.blob.hash_values()[kind]
+    for spelling in (value, value.lower(), f"0x{value.lower()}", f"0X{value}"):
+        body = get(ADDRESS + spelling).json()
+        assert body["id"] == file.version_id
+        assert body["files"][0]["hashes"][kind] == value
+
+
+@pytest.mark.parametrize(("kind", "length"), [("SHA256", 8), ("SHA256", 12), ("SHA256", 63), ("AutoV3", 8), ("AutoV3", 10)])
+def test_a_long_enough_beginning_finds_it_too(get: Get, file: File, kind: str, length: int) -> None:
+    assert get(ADDRESS + file.blob.hash_values()[kind][:length]).json()["id"] == file.version_id
+
+
+def test_what_matches_nothing(get: Get, file: File) -> None:
+    short = file.sha256[:7]
+    for value in (short, "zz" * 32, "e3b0c44298fc", file.sha256 + "0", "%25" * 8, "' or 1=1", file.blob.hash_values()["BLAKE3"][:12]):
+        response = get(ADDRESS + value)
+        assert (response.status_code, response.json()) == (404, {"error": "Model not found"})
+
+
+def test_of_several_the_oldest_that_is_served(get: Get, creator: User, stranger: User) -> None:
+    old = timezone.now() - timedelta(days=3)
+    gone = published_file(creator, TENSORS, version=published_version(published_entry(creator), published_at=old - timedelta(days=1)))
+    first = published_file(creator, TENSORS, version=published_version(published_entry(creator), published_at=old))
+    published_file(stranger, TENSORS, version=published_version(published_entry(stranger)))
+    hidden = published_version(published_entry(stranger, visibility="private"), published_at=old - timedelta(days=2))
+    published_file(stranger, TENSORS, version=hidden)
+    assert get(ADDRESS + first.sha256).json()["id"] == gone.version_id
+    catalog.withdraw(gone.version)
+    assert get(ADDRESS + first.sha256).json()["id"] == first.version_id
+
+
+def test_a_variant_is_found_by_its_own_hash(get: Get, file: File, creator: User) -> None:
+    small = published_file(
+        creator, b"small", "s.safetensors", version=file.version, role="derived", source=file, recipe={"keep": "weights"}
+    )
+    body = get(ADDRESS + small.sha256).json()
+    assert body["id"] == file.version_id
+    assert {shown["id"]: shown.get("derivedFrom", {}).get("fileId") for shown in body["files"]} == {file.pk: None, small.pk: file.pk}
+
+
+def test_the_answer_is_that_of_the_version(get: Get, file: File) -> None:
+    assert get(ADDRESS + file.sha256).json() == get(f"/api/v1/model-versions/{file.version_id}").json()
+
+
+def test_the_number_of_queries_is_fixed(client: Any, creator: User, file: File, django_assert_max_num_queries: Any) -> None:
+    for number in range(6):
+        published_file(creator, b"more" + bytes([number]), f"f{number}.ckpt", version=file.version, blob_container="torch-zip")
+    with django_assert_max_num_queries(8):
+        assert client.get(ADDRESS + file.sha256).status_code == 200
