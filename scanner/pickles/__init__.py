@@ -13,8 +13,15 @@ from registry.formats.window import Window
 from scanner.pickles.containers import say_error, scan_window
 from scanner.pickles.policy import POLICY_VERSION
 from scanner.pickles.report import ERROR, EXIT_CODES, SCANNER_VERSION, Finding, Import, Report
+from scanner.pickles.sniff import disagreement
 
-__all__ = ["EXIT_CODES", "POLICY_VERSION", "SCANNER_VERSION", "Finding", "Import", "Report", "scan"]
+__all__ = ["EXIT_CODES", "POLICY_VERSION", "SCANNER_VERSION", "Finding", "Import", "Report", "misnamed", "scan"]
+
+
+def misnamed(kind: str, name: str) -> Finding | None:
+    """What is wrong with calling a file of this kind (`Report.kind`) `name`, or None: the one part of a verdict that is not the bytes'."""
+    lie = disagreement(kind, name) if kind in ("torch-zip", "torch-legacy", "pickle", "safetensors") else None
+    return Finding(lie[0], "F-EXTENSION", "", None, lie[1]) if lie else None
 
 
 def scan(source: int | BinaryIO | Window, *, name: str) -> Report:

@@ -59,7 +59,7 @@ def _contracted(judge: Judge, callee: Glob, args: tuple[Value, ...], how: str) -
         return UNKNOWN_VALUE
 
 
-DEEP = frozenset({"group", "counter", "plain", "namespace", "path"})
+DEEP = frozenset({"group", "counter", "namespace", "path"})
 """Contracts whose arguments must be plain data all the way down."""
 
 
@@ -125,9 +125,11 @@ def data_only(judge: Judge, value: Value) -> None:
         if kind in _LEAVES:
             continue
         if kind is Glob:
-            need(item.contract in ("dtype", "constant", "name", "storage"), f"it holds `{item.dotted}`")
+            need(item.contract in ("dtype", "constant", "name", "storage") or item.safety == UNKNOWN, f"it holds `{item.dotted}`")
             continue
-        need(kind is not Unknown and kind is not Instance, "it holds an object that is not plain data")
+        if kind is Instance:
+            continue  # an unknown class makes the file suspicious already, and what it is made of was judged there
+        need(kind is not Unknown, "it holds the result of something that must not run")
         if id(item) in seen:
             continue
         seen.add(id(item))

@@ -39,12 +39,12 @@ def scan_window(window: Window, name: str, report: Report) -> None:
         report.say(kind.severity, kind.code, kind.sentence)
         return
     report.kind = kind
-    if lie := disagreement(kind, name):
-        report.say(lie[0], "F-EXTENSION", lie[1])
     try:
         {"zip": _scan_zip, "safetensors": _scan_safetensors, "pickle": _scan_streams}[kind](window, report)
     except FormatError as error:
         say_error(report, error)
+    if report.kind != "unknown" and (lie := disagreement(report.kind, name)):
+        report.say(lie[0], "F-EXTENSION", lie[1])
 
 
 def say_error(report: Report, error: FormatError) -> None:
@@ -54,6 +54,7 @@ def say_error(report: Report, error: FormatError) -> None:
 
 
 def _scan_safetensors(window: Window, report: Report) -> None:
+    _check_tail(window, report)
     _keep(report, read_safetensors(window))
 
 
@@ -94,7 +95,13 @@ def _scan_streams(window: Window, report: Report) -> None:
     """A file that starts with a pickle: the five of legacy torch, or plain ones up to the last byte."""
     stream = Stream(window)
     _check_tail(window, report)
-    first = Machine(stream, report, "pickle 1").run()
+    try:
+        first = Machine(stream, report, "pickle 1").run()
+    except FormatError as error:
+        if error.code != "P-PARSE" or report.imports or report.findings or window.read(0, 1) == b"\x80":
+            raise
+        report.kind = "unknown"
+        raise FormatError("F-UNKNOWN", "This is not a weight file of a known kind. Upload .safetensors, .ckpt, .pt or .bin.") from error
     if type(first) is int and first == MAGIC:
         report.kind = "torch-legacy"
         _scan_legacy(window, stream.position, report)
@@ -111,12 +118,17 @@ def _scan_streams(window: Window, report: Report) -> None:
 
 
 def _check_tail(window: Window, report: Report) -> None:
-    tail = min(window.size, 66_000)
-    if b"PK\5\6" in window.read(window.size - tail, tail):
-        # Some loaders look for a zip at the end of a file, others for a pickle at its start.
-        report.say(
-            DANGER, "F-POLYGLOT", "This file is a pickle in front and a zip archive at its end: different programs read different files."
-        )
+    """Some programs look for a zip at the end of a file, whatever stands at its start; all bytes of a tensor can be one."""
+    start = max(window.size - 66_000, 0)
+    tail = window.read(start, window.size - start)
+    at = tail.find(b"PK\5\6")
+    while at >= 0:
+        size = int.from_bytes(tail[at + 12 : at + 16], "little")
+        directory = start + at - size
+        if directory >= 0 and window.read(directory, 4) in (b"PK\1\2", b"PK\5\6"):
+            report.say(DANGER, "F-POLYGLOT", "A zip archive hides at the end of this file: different programs read different things.")
+            return
+        at = tail.find(b"PK\5\6", at + 1)
 
 
 def _next(window: Window, position: int, report: Report) -> Stream:

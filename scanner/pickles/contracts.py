@@ -60,13 +60,18 @@ def _group(args: Args, _how: str) -> Group:
     return Group("set", items)
 
 
-def _plain(args: Args, _how: str) -> Data:
-    kinds = (str, bytes, int, float, list, Data)
-    need(len(args) <= 2 and all(type(arg) in kinds for arg in args), "its arguments are not plain data")
-    need(not args or type(args[0]) is not int or abs(args[0]) < 1 << 26 or len(args) == 2, "it asks for too much memory")
-    if args and type(args[0]) is bytes:
-        return Data("bytes", f"{len(args[0])} bytes", args[0])
-    return Data("number" if len(args) == 2 and type(args[1]) is not str else "bytes", show(args, 60), b"" if not args else None)
+def _bytes(args: Args, _how: str) -> Data:
+    """bytes and bytearray: of nothing, of bytes, or of a latin-1 text. A number would ask the loader for that much memory."""
+    if not args:
+        return Data("bytes", "0 bytes")
+    need(len(args) <= 2 and type(args[0]) in (bytes, str, Data), "it is not made of bytes or text")
+    need(len(args) == 1 or (type(args[1]) is str and args[1] in _ENCODINGS), "it uses an encoding that pickles do not")
+    return Data("bytes", f"{len(args[0])} bytes" if type(args[0]) is not Data else args[0].text)
+
+
+def _complex(args: Args, _how: str) -> Data:
+    need(len(args) <= 2 and all(type(arg) in (int, float) for arg in args), "it is not made of numbers")
+    return Data("number", show(args, 60))
 
 
 def _encode(args: Args, _how: str) -> bytes:
@@ -160,7 +165,8 @@ CONTRACTS: dict[str, Callable[[Args, str], Value]] = {
     "counter": _counter,
     "defaultdict": _default_dict,
     "group": _group,
-    "plain": _plain,
+    "bytes": _bytes,
+    "complex": _complex,
     "encode": _encode,
     "np_dtype": _numpy_type,
     "np_scalar": _numpy_scalar,
@@ -222,7 +228,10 @@ def _set_parameters(target: Data, state: Value) -> None:
     need(type(state) is Mapping, "its state is not a dictionary")
     for key, value in state.pairs:
         if "hook" in key or key == "_modules":
-            need(is_empty(value) or (type(value) is Group and not value.items), "it carries hooks or modules, which are code")
+            need(
+                is_empty(value) or type(value) is bool or (type(value) is Group and not value.items),
+                "it carries hooks or modules, which are code",
+            )
         if key == "_parameters":
             need(type(value) is Mapping and all(type(part) in (Tensor, type(None)) for _, part in value.pairs), "a parameter is no tensor")
             target.info = value

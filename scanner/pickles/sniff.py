@@ -10,12 +10,8 @@ from scanner.pickles.report import DANGER, ERROR
 HEAD = 512
 
 TORCH_NAMES = frozenset({"ckpt", "pt", "pth", "bin", "pkl", "pickle"})
-NAMES: dict[str, frozenset[str]] = {
-    "zip": TORCH_NAMES,
-    "pickle": TORCH_NAMES,
-    "safetensors": frozenset({"safetensors", "sft"}),
-}
-"""kind -> the extensions it may carry (lower case)."""
+SAFE_NAMES = frozenset({"safetensors", "sft"})
+"""The extensions that each family of files may carry (lower case)."""
 
 PACKED = "This is a packed file ({}). Unpack it and upload the weight file itself."
 UNTAKEN = "This is {}, which is not taken yet. Upload .safetensors, .ckpt, .pt or .bin."
@@ -37,7 +33,6 @@ _MAGIC: tuple[tuple[int, bytes, Refusal], ...] = (
     (0, b"GGUF", Refusal("gguf", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a GGUF file"))),
     (0, b"\x93NUMPY", Refusal("npy", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a numpy array"))),
     (0, b"\x89HDF\r\n\x1a\n", Refusal("hdf5", ERROR, "F-UNSUPPORTED", UNTAKEN.format("an HDF5 (Keras) file"))),
-    (257, b"ustar", Refusal("tar", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a tar archive"))),
     (0, b"\x1f\x8b", Refusal("gzip", ERROR, "F-PACKED", PACKED.format("gzip"))),
     (0, b"BZh", Refusal("bzip2", ERROR, "F-PACKED", PACKED.format("bzip2"))),
     (0, b"\xfd7zXZ\0", Refusal("xz", ERROR, "F-PACKED", PACKED.format("xz"))),
@@ -74,6 +69,23 @@ def extension(name: str) -> str:
     return last.lower() if dot and stem else ""
 
 
+def is_tar(head: bytes) -> bool:
+    """Whether Python's tarfile takes the first block: the checksum decides, "ustar" is not needed.
+
+    torch.load tries tar before anything else that is not a zip, so a pickle that is also a tar would be read as the latter.
+    """
+    field = head[148:156]
+    if len(head) < 512 or not field:
+        return False
+    try:
+        text = field.partition(b"\0")[0].decode("ascii").strip() or "0"
+        stated = int(text, 8)
+    except ValueError:
+        stated = int.from_bytes(field[1:], "big") if field[0] == 0o200 else -1  # tar's numbers in base 256
+    others = head[:148] + head[156:512]
+    return stated in (256 + sum(others), 256 + sum(byte - 256 if byte > 127 else byte for byte in others))
+
+
 def sniff(head: bytes, name: str) -> str | Refusal:
     """ "zip", "safetensors" or "pickle" for what is to be parsed (pickle where nothing else matches), else the refusal."""
     if head.startswith((b"PK\3\4", b"PK\5\6")):
@@ -83,6 +95,8 @@ def sniff(head: bytes, name: str) -> str | Refusal:
     for offset, magic, refusal in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return _as_named(refusal, extension(name))
+    if is_tar(head) or head[257:262] == b"ustar":
+        return Refusal("tar", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a tar archive"))
     if head.startswith(_ZLIB):
         return Refusal("zlib", ERROR, "F-PACKED", PACKED.format("zlib"))
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_MARKUP):
@@ -102,7 +116,7 @@ def _as_named(refusal: Refusal, ending: str) -> Refusal:
 def disagreement(kind: str, name: str) -> tuple[str, str] | None:
     """(severity, sentence) where the extension does not fit the kind: a pickle under a harmless name is a danger."""
     ending = extension(name)
-    if ending in NAMES[kind]:
+    if ending in (SAFE_NAMES if kind == "safetensors" else TORCH_NAMES):
         return None
     if kind == "safetensors":
         return ERROR, "This is a safetensors file under another name. Rename it to .safetensors and upload it again."

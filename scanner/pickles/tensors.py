@@ -176,12 +176,15 @@ def rebuild_qtensor(args: tuple[Value, ...]) -> Tensor:
     return tensor
 
 
-def rebuild_parameter(args: tuple[Value, ...]) -> Tensor:
+def rebuild_parameter(args: tuple[Value, ...]) -> Value:
     """`_rebuild_parameter(tensor, requires_grad, hooks)`: the tensor itself."""
-    need(len(args) == 3 and type(args[0]) is Tensor, "it does not wrap a tensor of this file")
+    need(len(args) == 3 and _is_tensor(args[0]), "it does not wrap a tensor of this file")
     _check_rest(args[1], args[2])
-    wrapped: Tensor = args[0]
-    return wrapped
+    return args[0]
+
+
+def _is_tensor(value: Value) -> bool:
+    return type(value) is Tensor or (type(value) is Data and value.kind.endswith(" tensor"))
 
 
 def rebuild_sparse(args: tuple[Value, ...]) -> Data:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import zlib
 
-from tests.attacks.assemble import pickled, system, torch_zip
+from tests.attacks.assemble import (
+    MAGIC_STREAM,
+    SYSTEM_STREAM,
+    VERSION_STREAM,
+    Part,
+    legacy,
+    mapping,
+    pickled,
+    storage,
+    system,
+    tensor,
+    torch_zip,
+    zipped,
+)
 from tests.attacks.catalogue import attack
 from tests.attacks.headers import entry, written
 
@@ -115,6 +129,46 @@ def tar_archive() -> bytes:
     return bytes(257) + b"ustar\0" + b"00" + bytes(700)
 
 
-@attack(ERROR, "P-PARSE")
+@attack(ERROR, "F-UNKNOWN")
 def random_text() -> bytes:
     return b"hello, these are not weights at all"
+
+
+@attack(ERROR, "F-UNKNOWN", "model.safetensors")
+def noise_named_safetensors() -> bytes:
+    return b"\xff" * 600
+
+
+def tar_header(front: bytes) -> bytes:
+    """A first tar block (old style, without "ustar") whose member name starts with `front`, which fills up to byte 100."""
+    block = bytearray(front.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"00000000000\0" * 2 + b" " * 8)
+    block += b"0" + bytes(512 - 157)
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@attack(ERROR, "F-UNSUPPORTED")
+def tar_that_is_also_a_legacy_checkpoint() -> bytes:
+    """torch.load tries tar first: the pickles in front are honest, the ones it would take lie in the archive behind them.
+
+    Streams 1 and 2 and the start of a text in stream 3 make the name of the first member; the text swallows the rest of the block.
+    """
+    front = MAGIC_STREAM + VERSION_STREAM + b"\x80\x02}X\x01\0\0\0aX"
+    length = 512 - len(front) - 4
+    block = tar_header(front + length.to_bytes(4, "little"))
+    return block + b"s." + legacy()[len(MAGIC_STREAM + VERSION_STREAM + SYSTEM_STREAM) :]
+
+
+@attack(DANGER, "F-POLYGLOT")
+def zip_inside_the_last_storage() -> bytes:
+    """Every byte belongs to a tensor, and the last tensor is a zip archive."""
+    inner = zipped([Part("archive/data.pkl", PAYLOAD)])
+    stored = storage(kind="ByteStorage", count=len(inner), extra=b"N")
+    weight = tensor(stored, shape=(len(inner),), stride=(1,))
+    return legacy(b"", b"", b"", pickled(mapping(weight=weight)), tail=struct.pack("<q", len(inner)) + inner)
+
+
+@attack(DANGER, "F-POLYGLOT", "model.safetensors")
+def zip_inside_the_last_tensor() -> bytes:
+    inner = zipped([Part("__main__.py", b"print('owned')")])
+    return written({"a": entry(0, len(inner), len(inner), dtype="U8")}, inner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.attacks.assemble import Part, items, payload_zip, pickled, text, torch_parts, torch_zip, zipped
+from tests.attacks.assemble import Part, call, items, number, payload_zip, pickled, text, torch_parts, torch_zip, zipped
 from tests.attacks.catalogue import attack
 
 ERROR = "error"
@@ -99,9 +99,15 @@ def same_list_over_and_over() -> bytes:
     return payload_zip(body + again * 20_000 + b"N")
 
 
+@attack("danger", "P-CONTRACT")
+def memory_by_number() -> bytes:
+    """bytearray(10**12) is a few bytes here and a terabyte at the loader."""
+    return payload_zip(call("__builtin__", "bytearray", number(10**12)))
+
+
 @attack(ERROR, "Z-LIMIT")
 def member_flood() -> bytes:
-    return zipped(torch_parts() + [Part(f"archive/data/{number}", b"") for number in range(1, 21_000)])
+    return zipped(torch_parts() + [Part(f"archive/data/{key}", b"") for key in range(1, 21_000)])
 
 
 @attack(ERROR, "P-LIMIT", "model.pkl")

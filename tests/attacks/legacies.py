@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.attacks.assemble import FLOATS, MAGIC_STREAM, legacy, mapping, pickled, storage, system, tensor, text
+from tests.attacks.assemble import FLOATS, MAGIC_STREAM, Part, legacy, mapping, pickled, storage, system, tensor, text, zipped
 from tests.attacks.catalogue import attack
 
 DANGER, ERROR = "danger", "error"
@@ -81,4 +81,4 @@ def view_beyond_its_storage() -> bytes:
 
 @attack(DANGER, "F-POLYGLOT")
 def zip_behind_the_storages() -> bytes:
-    return legacy(tail=STORED + b"PK\5\6" + bytes(18))
+    return legacy(tail=STORED + zipped([Part("archive/data.pkl", PAYLOAD)]))
