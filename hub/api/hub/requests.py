@@ -87,7 +87,7 @@ class VersionChange(VersionRequest):
 
 
 class UploadRequest(Strict):
-    file_name = serializers.CharField(max_length=20_000, trim_whitespace=False, help_text="Name alone, no folder.")
+    file_name = serializers.CharField(allow_blank=True, trim_whitespace=False, help_text="Name alone, no folder.")
     size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIGINT)
     sha256 = serializers.CharField(
         max_length=70, allow_blank=True, required=False, help_text="64 hex digits. Known bytes that you may read are linked, not sent."
