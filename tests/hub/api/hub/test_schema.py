@@ -1,0 +1,111 @@
+"""The API's own description: it is valid OpenAPI, names exactly the promised routes, and real answers have its shapes."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from django.core.management import call_command
+from openapi_spec_validator import validate
+from rest_framework.test import APIClient
+
+from tests.factories import VersionFactory
+from tests.intake import drain, upload_path
+from tests.tiny import plain_checkpoint
+
+ROUTES = {
+    "entries": {"post"},
+    "entries/{id}": {"get", "patch", "delete"},
+    "entries/{id}/versions": {"post"},
+    "versions/{id}": {"get", "patch", "delete"},
+    "versions/{id}/publish": {"post"},
+    "versions/{id}/uploads": {"post"},
+    "uploads/{id}": {"get"},
+    "uploads/{id}/parts": {"post"},
+    "uploads/{id}/complete": {"post"},
+    "files/{id}": {"get"},
+    "files/{id}/scan": {"get"},
+    "files/{id}/retry": {"post"},
+}
+"""What others build on: nothing may be missing, and nothing is promised beside it."""
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    out = StringIO()
+    call_command("spectacular", "--fail-on-warn", "--validate", stdout=out)
+    return dict(yaml.safe_load(out.getvalue()))
+
+
+def test_the_schema_is_valid_openapi(schema: dict[str, Any]) -> None:
+    validate(schema)
+
+
+def test_exactly_the_promised_routes_exist(schema: dict[str, Any]) -> None:
+    found = {path.removeprefix("/api/hub/"): {name for name in verbs if name != "parameters"} for path, verbs in schema["paths"].items()}
+    assert found == ROUTES
+
+
+def test_every_operation_takes_a_token_and_says_what_may_go_wrong(schema: dict[str, Any]) -> None:
+    for verbs in schema["paths"].values():
+        for operation in verbs.values():
+            assert {"token": []} in operation["security"]
+            assert any(status.startswith("4") for status in operation["responses"])
+            assert operation["description"]
+
+
+def fits(schema: dict[str, Any], component: str, answer: Any) -> None:
+    """Raises unless `answer` has the shape that the schema promises; OpenAPI 3.0's `nullable` said in JSON Schema's words."""
+    shape = {"$ref": f"#/components/schemas/{component}", "components": _plain(schema["components"])}
+    jsonschema.validate(answer, shape, jsonschema.Draft202012Validator)
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {key: _plain(value) for key, value in node.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+
+
+def test_real_answers_have_the_promised_shapes(schema: dict[str, Any], api: APIClient, creator: Any, tmp_path: Path) -> None:
+    version = VersionFactory(entry__owner=creator)
+    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
+    begun = api.post(f"/api/hub/versions/{version.pk}/uploads", {"file_name": "b.ckpt", "size_bytes": 10}).json()
+    fits(schema, "UploadBegun", begun)
+    fits(schema, "UploadAnswer", api.get(f"/api/hub/uploads/{begun['id']}").json())
+    fits(schema, "PartUrl", api.post(f"/api/hub/uploads/{begun['id']}/parts", {"numbers": [1]}).json()[0])
+    fits(schema, "FileAnswer", api.get(f"/api/hub/files/{file.pk}").json())
+    fits(schema, "ScanAnswer", api.get(f"/api/hub/files/{file.pk}/scan").json())
+    drain()
+    fits(schema, "FileAnswer", api.get(f"/api/hub/files/{file.pk}").json())
+    fits(schema, "ScanAnswer", api.get(f"/api/hub/files/{file.pk}/scan").json())
+    fits(schema, "VersionAnswer", api.post(f"/api/hub/versions/{version.pk}/publish").json())
+    fits(schema, "EntryAnswer", api.get(f"/api/hub/entries/{version.entry_id}").json())
+    fits(schema, "Problem", api.post("/api/hub/entries", {}).json())
+    with pytest.raises(jsonschema.ValidationError):
+        fits(schema, "EntryAnswer", {"id": 1})
+
+
+def test_the_schema_is_served_to_everybody(anonymous: APIClient) -> None:
+    answer = anonymous.get("/api/hub/schema/", HTTP_ACCEPT="application/vnd.oai.openapi+json")
+    assert answer.status_code == 200
+    assert answer.json()["info"]["title"] == "Weighhouse API"
+
+
+def test_the_docs_page_keeps_to_the_content_security_policy(anonymous: APIClient) -> None:
+    answer = anonymous.get("/api/hub/docs/")
+    page = answer.content.decode()
+    policy = answer.headers["Content-Security-Policy"]
+    nonce = policy.partition("'nonce-")[2].partition("'")[0]
+    assert nonce
+    assert page.count(f'nonce="{nonce}"') == 2
+    assert "http://" not in page
+    assert "https://" not in page  # no foreign server
+    for part in page.split("<script")[1:]:
+        assert " src=" in part.partition(">")[0] or "nonce=" in part.partition(">")[0]
