@@ -11,7 +11,7 @@ from hub.health import healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
-    path("admin/", admin.site.urls),
+    path("system/", admin.site.urls),  # not admin/: the first account is called admin, and `/<creator>/<slug>` are its models
     path("accounts/", include("allauth.account.urls")),
     path("api/hub/", include("hub.api.hub.urls")),
     path("api/v1/", include(civitai.reading)),
