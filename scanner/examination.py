@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from registry import intake, lifecycle, storage, timeline
 from registry.formats.directory import TensorDirectory
+from registry.formats.errors import FormatError
 from registry.identify.detect import identify
 from registry.lifecycle import FileState
 from registry.models import Blob, File, TensorIndex, Verdict
 from scanner import run
 from scanner.models import ScanReport
-from scanner.pickles import POLICY_VERSION, SCANNER_VERSION
+from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, misnamed
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,16 @@ def examine(file: File) -> None:
         if blob.verdict_key != verdict_key() or blob.verdict in {Verdict.PENDING, Verdict.ERROR}:
             _scan(file, blob, path)
         else:
+            _check_name(file, blob)
             timeline.mark(file, "scan", "Known bytes: the verdict of the same scanner and policy holds.")
     _move_on(file, blob)
+
+
+def _check_name(file: File, blob: Blob) -> None:
+    """The verdict on known bytes holds, but not for every name: a checkpoint that is called a picture is refused, the bytes stay."""
+    finding = misnamed(blob.container, file.name)
+    if finding is not None and blob.verdict == Verdict.SUCCESS:
+        raise FormatError(f"scan:{finding.code}", finding.message)
 
 
 def _scan(file: File, blob: Blob, path: Path) -> None:

@@ -197,3 +197,12 @@ def test_sealing_on_s3_moves_the_bytes_to_the_other_bucket(version: Version, cre
     assert file.state == "quarantined"
     name = storage.blob_name(file.blob.sha256)
     assert (storages["models"].exists(name), storages["quarantine"].exists(name)) == (False, True)
+
+
+def test_known_clean_bytes_under_a_lying_name_are_refused(version: Version, creator: Any, tmp_path: Path) -> None:
+    path = tiny.plain_checkpoint(tmp_path / "honest.ckpt")
+    assert outcome(upload_path(version, creator, path)).state == "ready"
+    lying = outcome(upload_path(version, creator, path, "honest-again.gguf"))
+    assert lying.state == "failed"
+    assert lying.error_code.startswith("scan:")
+    assert lying.blob.verdict == "success", "the bytes themselves are as clean as before"
