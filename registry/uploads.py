@@ -141,7 +141,8 @@ def _queue(upload: Upload) -> File:
     file = upload.file
     try:
         with transaction.atomic():
-            Upload.objects.filter(pk=upload.pk).update(completed_at=timezone.now())
+            upload.completed_at = timezone.now()
+            upload.save(update_fields=["completed_at"])
             timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} parts.")
             lifecycle.advance(file, FileState.QUEUED)
     except lifecycle.LostRace:

@@ -40,8 +40,6 @@ class S3Proxy:
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if not is_ours(scope):
@@ -62,27 +60,22 @@ class S3Proxy:
     async def _pass(self, scope: Message, receive: Receive, send: _Started) -> None:
         headers = [(name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"] if name not in NOT_FOR_S3]
         body = _body(receive) if scope["method"] in {"PUT", "POST"} else None
-        async with self._client().request(scope["method"], _upstream(scope), headers=headers, data=body, allow_redirects=False) as found:
+        url, method = _upstream(scope), scope["method"]
+        async with _session() as s3, s3.request(method, url, headers=headers, data=body, allow_redirects=False) as found:
             kept = [(name.lower(), value) for name, value in found.raw_headers if name.lower() not in NOT_FROM_S3]
             await send({"type": "http.response.start", "status": found.status, "headers": [*kept, *NOT_RENDERED.items()]})
             if scope["method"] != "HEAD":
                 await _relay(found, receive, send)
             await send({"type": "http.response.body", "body": b""})
 
-    def _client(self) -> aiohttp.ClientSession:
-        """One session per event loop, without limits of its own: S3 sets the pace."""
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
-            self._session = aiohttp.ClientSession(auto_decompress=False, timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
-            self._loop = loop
-        return self._session
 
-    async def close(self) -> None:
-        """Close the connections to S3; for servers that end in an orderly way."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+def _session() -> aiohttp.ClientSession:
+    """A session for one request, without limits of its own: S3 sets the pace.
+
+    Connections are not kept: a streamed body cannot be sent again when S3 has just closed an idle one.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
+    return aiohttp.ClientSession(auto_decompress=False, timeout=timeout, connector=aiohttp.TCPConnector(limit=0, force_close=True))
 
 
 class _Started:
