@@ -50,7 +50,10 @@ STATES = {
 VERDICTS = {
     "success": ("Clean", "Nothing in this file would run when it is loaded."),
     "suspicious": ("Suspicious", "Something in this file is unusual. It is held back until a moderator has looked."),
-    "danger": ("Dangerous", "This file would run code when it is loaded. It was not run here, and nobody can download it."),
+    "danger": (
+        "Dangerous",
+        "This file could run code when it is loaded, or is not what it says it is. It was not run here, and nobody can download it.",
+    ),
     "error": ("Not readable", "The scanner could not read this file to its end, and that counts as a no."),
     "pending": ("Not scanned yet", "The scanner has not looked at this file yet."),
 }
@@ -99,7 +102,7 @@ def about_file(file: File) -> str:
     if file.role == Role.DERIVED:
         key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
         return VARIANTS.get(key, f"Made here: {KEEPS.get(key[0], key[0])}, {PRECISIONS.get(key[1], key[1])}.")
-    if is_pickle(file):
+    if is_pickle(file) and file.downloadable:
         return "The file as its creator saved it, a pickle. The safetensors copy holds the same weights and loads faster."
     return "The file as its creator saved it."
 
@@ -126,7 +129,7 @@ def scan_line(file: File, imports: int | None, findings: int | None = None) -> s
         return f"Pickle: {count} import{'' if count == 1 else 's'}, all known" if count else "Pickle without imports: nothing would run"
     return {
         "suspicious": "Held back: something unusual was found",
-        "danger": "Quarantined: it would run code when loaded",
+        "danger": "Quarantined: not safe to load",
         "error": "Not readable to its end, so not offered",
     }.get(verdict, "Not scanned yet")
 

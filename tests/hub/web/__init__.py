@@ -1,0 +1,1 @@
+"""Tests of the pages: views by the test client, whole ways of people by a real browser."""
