@@ -25,7 +25,10 @@ HELD_STATES = (FileState.DANGER, FileState.QUARANTINED)
 
 @dataclass(slots=True)
 class FileRow:
-    """A file with its blob. `downloadable` is `registry.queries.downloadable_files`' word, not ours."""
+    """A file with its blob. `downloadable` is `registry.queries.downloadable_files`' word, not ours.
+
+    `metadata`: format, size and fp; fp is left out where the numbers are mixed or unknown.
+    """
 
     id: int
     version_id: int
@@ -45,6 +48,15 @@ class FileRow:
     downloadable: bool = True
     hashes: dict[str, str] = field(default_factory=dict)
     report: dict[str, Any] | None = None
+    metadata: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metadata = {
+            "format": vocabulary.FORMAT_OF_CONTAINER.get(self.container, "Other"),
+            "size": "pruned" if self.pruned else "full",
+        }
+        if self.precision in vocabulary.PRECISIONS:
+            self.metadata["fp"] = str(self.precision)
 
     @property
     def pruned(self) -> bool:
@@ -53,14 +65,6 @@ class FileRow:
     @property
     def file_type(self) -> str:
         return "Pruned Model" if self.pruned else "Model"
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """format, size and fp; fp is left out where the numbers are mixed or unknown."""
-        data = {"format": vocabulary.FORMAT_OF_CONTAINER.get(self.container, "Other"), "size": "pruned" if self.pruned else "full"}
-        if self.precision in vocabulary.PRECISIONS:
-            data["fp"] = str(self.precision)
-        return data
 
     @property
     def preference(self) -> int:

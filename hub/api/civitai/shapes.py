@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from hub.api.civitai import vocabulary
 from hub.api.civitai.answers import iso
@@ -29,8 +28,8 @@ def download_address(origin: str, version_id: int, file: FileRow | None = None) 
     address = f"{origin}/api/download/models/{version_id}"
     if file is None:
         return address
-    query = {"type": file.file_type, **file.metadata, "fileId": file.id}
-    return f"{address}?{urlencode(query, quote_via=quote)}"
+    wishes = "&".join(f"{key}={value}" for key, value in file.metadata.items())  # words of our own tables: nothing to quote
+    return f"{address}?type={file.file_type.replace(' ', '%20')}&{wishes}&fileId={file.id}"
 
 
 def file_object(origin: str, file: FileRow, main: FileRow | None, *, say_not_primary: bool) -> dict[str, Any]:
