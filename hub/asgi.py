@@ -4,10 +4,12 @@
 from hub.wsgi import application as django_application
 
 from a2wsgi import WSGIMiddleware
+from django.conf import settings
 
 from hub.transport.accel import Accel
 from hub.transport.parts import Parts
 from hub.transport.s3proxy import S3Proxy
 from hub.transport.slashes import SingleSlash
 
-application = S3Proxy(Parts(SingleSlash(Accel(WSGIMiddleware(django_application, workers=16)))))
+django = WSGIMiddleware(django_application, workers=16)
+application = S3Proxy(Parts(SingleSlash(Accel(django) if settings.SERVE_FILES else django)))

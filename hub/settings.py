@@ -178,7 +178,7 @@ UPLOAD_EXPIRY_HOURS = env.int("WEIGH_UPLOAD_EXPIRY_HOURS", default=24)
 KEEP_DELETED_DAYS = env.int("WEIGH_KEEP_DELETED_DAYS", default=30)
 SIGNED_URL_SECONDS = env.int("WEIGH_SIGNED_URL_SECONDS", default=6 * 3600)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
-USE_X_ACCEL = True
+SERVE_FILES = env.bool("WEIGH_SERVE_FILES", default=True)  # False where nginx in front acts on X-Accel-Redirect itself
 
 # --- workers ------------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = env("WEIGH_BROKER_URL", default="redis://127.0.0.1:6379/0")

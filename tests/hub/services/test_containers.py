@@ -48,6 +48,12 @@ def test_sealed_bucket_is_another_one_and_nginx_does_not_know_it(compose: dict[s
     assert "quarantine" not in text
 
 
+def test_files_on_disk_are_sent_by_nginx_and_only_on_word_of_the_hub(compose: dict[str, Any]) -> None:
+    assert compose["services"]["web"]["environment"]["WEIGH_SERVE_FILES"] == "false"
+    protected = re.findall(r"location /protected/(\w+)/ \{ (\w+);", NGINX.read_text())
+    assert protected == [("models", "internal"), ("media", "internal")]
+
+
 def test_workers_take_one_queue_each_and_end_softly(compose: dict[str, Any]) -> None:
     for name in ("cpu", "gpu"):
         service = compose["services"][name]
