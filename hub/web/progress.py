@@ -19,7 +19,7 @@ AHEAD = ("received", "hash", "scan", "identify", "ready")
 
 @dataclass
 class Step:
-    """One line of a timeline; `outcome` is running, done, failed, interrupted or ahead."""
+    """One line of a timeline; `outcome` is running, done, bad, failed, interrupted or ahead."""
 
     name: str
     outcome: str
@@ -103,4 +103,14 @@ def _variant(derivative: Derivative) -> Variant:
 
 
 def _step(row: TimelineStep) -> Step:
-    return Step(words.step_name(row.step), row.outcome, row.seconds, row.note, row.done_bytes, row.total_bytes, row.started_at)
+    """A step that was done and ended badly for the file is no green one: its outcome is "bad"."""
+    bad = row.step == "quarantined" or (row.step == "scan" and row.note.startswith(("danger", "error", "suspicious")))
+    return Step(
+        words.step_name(row.step),
+        "bad" if bad and row.outcome == TimelineStep.Outcome.DONE else row.outcome,
+        row.seconds,
+        row.note,
+        row.done_bytes,
+        row.total_bytes,
+        row.started_at,
+    )

@@ -97,3 +97,56 @@ def test_copy_button_copies_the_trigger_word(open_page: Callable[..., Any]) -> N
     page.get_by_role("button", name="paper lantern").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "paper lantern"
+
+
+PAIRS = [(ink, ground) for ink in ("ink", "muted", "accent", "ok", "warn", "bad") for ground in ("paper", "surface", "sunk")]
+PAIRS += [("accent-ink", "accent"), ("accent", "accent-soft"), ("ok", "ok-soft"), ("warn", "warn-soft"), ("bad", "bad-soft")]
+PAIRS += [
+    ("ink", "ok-soft"),
+    ("ink", "warn-soft"),
+    ("ink", "bad-soft"),
+    ("muted", "ok-soft"),
+    ("muted", "warn-soft"),
+    ("muted", "bad-soft"),
+]
+MEASURE = """pairs => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const probe = document.body.appendChild(document.createElement("i"));
+  const light = name => {
+    probe.style.color = `var(--${name})`;
+    canvas.fillStyle = getComputedStyle(probe).color;
+    canvas.fillRect(0, 0, 1, 1);
+    const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => v / 255);
+    const [r, g, b] = parts.map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return pairs.map(([a, b]) => {
+    const [x, y] = [light(a), light(b)];
+    return [a, b, (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05)];
+  });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_pair_of_text_and_ground_has_contrast_aa(open_page: Callable[..., Any], theme: str) -> None:
+    page = open_page(color_scheme=theme)
+    page.goto("/about")
+    measured = page.evaluate(MEASURE, PAIRS)
+    assert len(measured) == len(PAIRS)
+    assert [(ink, ground, round(ratio, 2)) for ink, ground, ratio in measured if ratio < 4.5] == []
+
+
+def test_main_way_works_by_keyboard_with_a_visible_focus(open_page: Callable[..., Any]) -> None:
+    published(2)
+    page = open_page()
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Lantern 01").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/lantern-01")
+    page.locator("#download").focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
