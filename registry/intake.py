@@ -30,9 +30,16 @@ def admitted(file: File, beat: Callable[[], None] | None = None) -> Iterator[tup
         if file.blob is None:
             path = _take_in(file, stack, beat)
         else:
+            _drop_left_over(file)
             path = stack.enter_context(storage.local_path(file.blob))
         assert file.blob is not None  # noqa: S101  (_take_in has set it)
         yield file.blob, path
+
+
+def _drop_left_over(file: File) -> None:
+    """The staged bytes of a file whose worker died just after it had taken them in. Linked and derived files had none."""
+    if hasattr(file, "upload"):
+        storage.drop_staged(file.upload.staging_name)
 
 
 def _take_in(file: File, stack: ExitStack, beat: Callable[[], None] | None) -> Path:
