@@ -136,3 +136,18 @@ def test_styled_account_pages_open(client: Client, creator: Any) -> None:
     client.force_login(creator)
     for path in ("/accounts/logout/", "/accounts/password/change/"):
         assert client.get(path, follow=True).status_code == 200
+
+
+def test_menu_leads_staff_to_the_admin(client: Client, creator: Any) -> None:
+    creator.is_staff = creator.is_superuser = True
+    creator.save()
+    client.force_login(creator)
+    from django.urls import reverse
+
+    assert f'href="{reverse("admin:index")}"' in client.get("/about").content.decode()
+
+
+def test_refused_sign_in_says_only_that(client: Client) -> None:
+    text = client.post("/accounts/login/", {"login": "nobody", "password": "nothing"}).content.decode()
+    assert "not correct" in text
+    assert "these fields" not in text
