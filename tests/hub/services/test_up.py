@@ -150,10 +150,11 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     if os.geteuid() != 0:
         pytest.skip("not root: every other test here runs as an ordinary user already")
     become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    reach = subprocess.run([*become, sys.executable, "-c", "import psycopg"], cwd="/", capture_output=True, check=False)
+    probe = "import psycopg, sys; print(sys.version)"
+    reach = subprocess.run([*become, sys.executable, "-c", probe], cwd="/", capture_output=True, text=True, check=False)
     source = subprocess.run([*become, "test", "-r", str(ROOT / "manage.py")], cwd="/", capture_output=True, check=False)
-    if reach.returncode or source.returncode:
-        pytest.skip(f"the user nobody cannot reach {sys.executable} or {ROOT}")
+    if reach.stdout.strip() != sys.version or source.returncode:
+        pytest.skip(f"the user nobody cannot reach this interpreter ({sys.executable}) or {ROOT}")
     data = Path("/tmp") / f"weighhouse-ordinary-{os.getpid()}"
     data.mkdir(mode=0o700)
     os.chown(data, 65534, 65534)
