@@ -52,17 +52,21 @@ def page(request: HttpRequest, query: ListQuery) -> dict[str, Any]:
 
 
 def matching(query: ListQuery) -> tuple[QuerySet[Entry], QuerySet[Version]]:
-    """Listed entries that fit, and which of their versions to show: published ones with something to download."""
-    downloadable = queries.downloadable_files().filter(version=OuterRef("pk"))
-    if query.formats:
-        containers = [name for wanted in query.formats for name in vocabulary.CONTAINERS_OF_FORMAT.get(wanted, [])]
-        downloadable = downloadable.filter(blob__container__in=containers)
-    versions = queries.published_versions().filter(Exists(downloadable))
+    """Listed entries that have something to download, and the versions to show of them.
+
+    Versions without a file to download are among the latter: whoever reads the files drops them, which is cheaper than asking twice.
+    """
+    versions = queries.published_versions()
     if query.base_models:
         versions = versions.filter(base_model__in=_base_models(query.base_models))
     if query.version_ids is not None:
         versions = versions.filter(pk__in=query.version_ids)
-    entries = queries.listed().filter(Exists(versions.filter(entry=OuterRef("pk"))), published_at__isnull=False)
+    downloadable = queries.downloadable_files().filter(version=OuterRef("pk"))
+    if query.formats:
+        containers = [name for wanted in query.formats for name in vocabulary.CONTAINERS_OF_FORMAT.get(wanted, [])]
+        versions = versions.filter(Exists(downloadable.filter(blob__container__in=containers)))
+    offered = versions.filter(Exists(downloadable), entry=OuterRef("pk"))
+    entries = queries.listed().filter(Exists(offered), published_at__isnull=False)
     return _by_entry(entries, query), versions
 
 
