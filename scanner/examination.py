@@ -22,6 +22,9 @@ from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, misnamed
 
 log = logging.getLogger(__name__)
 
+UNDERSTOOD = frozenset({"torch-zip", "torch-legacy", "pickle", "safetensors"})
+"""Kinds that the scanner reads whole whatever they are called, so that a wrong name alone says nothing of the bytes."""
+
 
 def verdict_key() -> str:
     """What a verdict holds for: another scanner or policy must look again."""
@@ -53,10 +56,18 @@ def _scan(file: File, blob: Blob, path: Path) -> None:
     with timeline.step(file, "scan", total_bytes=blob.size_bytes) as step:
         report = run.scan_path(path, name=file.name, timeout=settings.SCAN_TIMEOUT_SECONDS)
         directory = report.pop("directory", None)
+        _refuse_if_only_the_name_lies(report)
         record(blob, report, directory)
         step.note(f"{blob.verdict}: {report.get('kind', '')}")
     if directory and blob.verdict in {Verdict.SUCCESS, Verdict.SUSPICIOUS}:
         _identify(file, blob, directory)
+
+
+def _refuse_if_only_the_name_lies(report: dict[str, Any]) -> None:
+    """A lying name is the fault of this file, not of its bytes: judged as such, nobody can seal another's bytes by misnaming them."""
+    findings = [finding for finding in report.get("findings", []) if finding.get("severity") != "info"]
+    if findings and report.get("kind") in UNDERSTOOD and all(finding.get("code") == "F-EXTENSION" for finding in findings):
+        raise FormatError("scan:F-EXTENSION", str(findings[0].get("message", "")))
 
 
 @transaction.atomic

@@ -206,3 +206,10 @@ def test_known_clean_bytes_under_a_lying_name_are_refused(version: Version, crea
     assert lying.state == "failed"
     assert lying.error_code.startswith("scan:")
     assert lying.blob.verdict == "success", "the bytes themselves are as clean as before"
+
+
+def test_nobody_can_seal_anothers_bytes_by_misnaming_them(version: Version, creator: Any, tmp_path: Path) -> None:
+    path = tiny.plain_checkpoint(tmp_path / "honest.ckpt")
+    lying = outcome(upload_path(version, creator, path, "harmless.gguf"))
+    assert (lying.state, lying.error_code, lying.blob.sealed) == ("failed", "scan:F-EXTENSION", False)
+    assert outcome(upload_path(version, creator, path)).state == "ready"
