@@ -66,6 +66,15 @@ uppy.use(Dashboard, {
   note: `${extensions.join(", ")}. An interrupted upload continues when you choose the same file again.`,
 });
 
+/** Whether an upload was begun here from this very file; notes the file for next time. Name and size alone would mix two files. */
+function sameSource(file, uploadId) {
+  const key = `weigh-upload-${uploadId}`;
+  const stamp = String(file.data.lastModified);
+  const same = localStorage.getItem(key) === stamp;
+  localStorage.setItem(key, stamp);
+  return same;
+}
+
 uppy.use(AwsS3, {
   shouldUseMultipart: () => true,
   limit: 4,
@@ -73,9 +82,11 @@ uppy.use(AwsS3, {
   getChunkSize: (data) => partSizes.get(data),
   createMultipartUpload: async (file) => {
     const upload = await uploadFor(file);
+    sameSource(file, upload.id);
     return { uploadId: upload.id, key: upload.id };
   },
-  listParts: async (_file, { uploadId }) => {
+  listParts: async (file, { uploadId }) => {
+    if (!sameSource(file, uploadId)) return []; // another file of that name and size: send every part anew
     const { parts } = await api("GET", `uploads/${uploadId}`);
     return parts.map((part) => ({ PartNumber: part.number, ETag: part.etag, Size: part.size_bytes }));
   },
@@ -85,6 +96,7 @@ uppy.use(AwsS3, {
   },
   completeMultipartUpload: async (file, { uploadId }) => {
     await api("POST", `uploads/${uploadId}/complete`, {});
+    localStorage.removeItem(`weigh-upload-${uploadId}`);
     unfinished.delete(`${file.name.normalize("NFC").trim()}/${file.size}`);
     return {};
   },
