@@ -94,3 +94,8 @@ def write_token(creator: Any) -> str:
     from registry.models import Token
 
     return Token.issue(creator, "tests", "write")[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests go last: Playwright leaves a running event loop in this thread, in which `asyncio.run` of others would fail."""
+    items.sort(key=lambda item: "tests/hub/web/" in item.path.as_posix())
