@@ -54,6 +54,13 @@ class DerivativeState(models.TextChoices):
     FAILED = "failed"
 
 
+class RescanState(models.TextChoices):
+    WANTED = "wanted"
+    SCANNING = "scanning"
+    DONE = "done"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class Life:
     """One life as a table.
@@ -100,6 +107,20 @@ DERIVATIVE_LIFE = Life(
     waits_for_people=frozenset({D.FAILED}),
     ends=frozenset({D.MADE}),
     failed=D.FAILED,
+)
+
+R = RescanState
+RESCAN_LIFE = Life(
+    moves={
+        R.WANTED: frozenset({R.SCANNING}),
+        R.SCANNING: frozenset({R.DONE, R.WANTED, R.FAILED}),
+        R.DONE: frozenset(),
+        R.FAILED: frozenset({R.WANTED}),
+    },
+    leased={R.SCANNING: R.WANTED},
+    waits_for_people=frozenset({R.FAILED}),
+    ends=frozenset({R.DONE}),
+    failed=R.FAILED,
 )
 
 

@@ -74,8 +74,9 @@ def published_versions() -> QuerySet[Version]:
 
 
 def downloadable_files() -> QuerySet[File]:
-    """Only what was found clean and lies in the open store."""
-    return File.objects.filter(state=FileState.READY, blob__verdict=Verdict.SUCCESS, blob__stored=True, blob__sealed=False)
+    """Only what was found clean (or released by a moderator) and lies in the open store."""
+    cleared = Q(blob__verdict=Verdict.SUCCESS) | Q(blob__verdict=Verdict.SUSPICIOUS, blob__released=True)
+    return File.objects.filter(cleared, state=FileState.READY, blob__stored=True, blob__sealed=False)
 
 
 def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:

@@ -36,6 +36,7 @@ class Blob(models.Model):
     verdict = models.CharField(max_length=10, choices=Verdict.choices, default=Verdict.PENDING)
     verdict_key = models.CharField(max_length=80, blank=True, help_text="Scanner and policy version of the verdict.")
     scanned_at = models.DateTimeField(null=True, blank=True)
+    released = models.BooleanField(default=False, help_text="Suspicious, and a moderator let exactly these bytes and names through.")
     container = models.CharField(max_length=40, blank=True)
     detected = models.JSONField(default=dict, blank=True, help_text="What the tensors say it is: registry.identify.")
 
@@ -44,6 +45,11 @@ class Blob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sha256[:12]} ({self.size_bytes:,} bytes)"
+
+    @property
+    def cleared(self) -> bool:
+        """Found clean, or suspicious and released by a moderator. Danger and error are never cleared."""
+        return self.verdict == Verdict.SUCCESS or (self.verdict == Verdict.SUSPICIOUS and self.released)
 
     def hash_values(self) -> dict[str, str]:
         """{"SHA256": upper-case hex, "AutoV2": ..., ...}, every kind that this file has."""
@@ -127,9 +133,9 @@ class File(Living):
 
     @property
     def downloadable(self) -> bool:
-        """Ready, found clean, and its bytes are where they are served from."""
+        """Ready, cleared, and its bytes are where they are served from."""
         blob = self.blob
-        return self.state == FileState.READY and blob is not None and blob.verdict == Verdict.SUCCESS and blob.stored and not blob.sealed
+        return self.state == FileState.READY and blob is not None and blob.cleared and blob.stored and not blob.sealed
 
 
 def staging_secret() -> str:
