@@ -29,112 +29,112 @@ DANGER, ERROR = "danger", "error"
 PAYLOAD = pickled(system())
 
 
-@attack(DANGER, "F-EXTENSION")
+@attack(DANGER, "F-EXTENSION", klass=26)
 def picture_named_checkpoint() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-@attack(ERROR, "F-PICTURE", "preview.png")
+@attack(ERROR, "F-PICTURE", "preview.png", klass=26)
 def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-@attack(DANGER, "F-EXTENSION", "model.safetensors")
+@attack(DANGER, "F-EXTENSION", "model.safetensors", klass=26)
 def pickle_named_safetensors() -> bytes:
     return PAYLOAD
 
 
-@attack(DANGER, "F-EXTENSION", "model.safetensors")
+@attack(DANGER, "F-EXTENSION", "model.safetensors", klass=26)
 def harmless_checkpoint_named_safetensors() -> bytes:
     return torch_zip()
 
 
-@attack(DANGER, "F-EXTENSION", "cat.png")
+@attack(DANGER, "F-EXTENSION", "cat.png", klass=26)
 def checkpoint_named_picture() -> bytes:
     return torch_zip()
 
 
-@attack(DANGER, "F-EXTENSION", "readme.txt")
+@attack(DANGER, "F-EXTENSION", "readme.txt", klass=26)
 def pickle_named_text() -> bytes:
     return pickled(b"}")
 
 
-@attack(ERROR, "F-EXTENSION")
+@attack(ERROR, "F-EXTENSION", klass=26)
 def safetensors_named_checkpoint() -> bytes:
     return written({"a": entry(0, 16, 4)})
 
 
-@attack(ERROR, "F-EXTENSION", "model")
+@attack(ERROR, "F-EXTENSION", "model", klass=26)
 def checkpoint_without_extension() -> bytes:
     return torch_zip()
 
 
-@attack(ERROR, "F-EMPTY")
+@attack(ERROR, "F-EMPTY", klass=14)
 def empty_file() -> bytes:
     return b""
 
 
-@attack(ERROR, "F-PACKED")
+@attack(ERROR, "F-PACKED", klass=27)
 def gzipped() -> bytes:
     return gzip.compress(PAYLOAD, mtime=0)
 
 
-@attack(ERROR, "F-PACKED")
+@attack(ERROR, "F-PACKED", klass=27)
 def bzipped() -> bytes:
     return bz2.compress(PAYLOAD)
 
 
-@attack(ERROR, "F-PACKED")
+@attack(ERROR, "F-PACKED", klass=27)
 def xzipped() -> bytes:
     return lzma.compress(PAYLOAD)
 
 
-@attack(ERROR, "F-PACKED")
+@attack(ERROR, "F-PACKED", klass=27)
 def zlibbed() -> bytes:
     return zlib.compress(PAYLOAD)
 
 
-@attack(DANGER, "F-PROGRAM")
+@attack(DANGER, "F-PROGRAM", klass=26)
 def linux_program() -> bytes:
     return b"\x7fELF\2\1\1" + bytes(64)
 
 
-@attack(DANGER, "F-PROGRAM")
+@attack(DANGER, "F-PROGRAM", klass=26)
 def windows_program() -> bytes:
     return b"MZ\x90\0" + bytes(64)
 
 
-@attack(DANGER, "F-PROGRAM", "model.safetensors")
+@attack(DANGER, "F-PROGRAM", "model.safetensors", klass=26)
 def script() -> bytes:
     return b"#!/bin/sh\ntrue\n"
 
 
-@attack(DANGER, "F-PROGRAM")
+@attack(DANGER, "F-PROGRAM", klass=26)
 def web_page() -> bytes:
     return b"<!DOCTYPE html><html><script>alert(1)</script>"
 
 
-@attack(ERROR, "F-UNSUPPORTED", "model.gguf")
+@attack(ERROR, "F-UNSUPPORTED", "model.gguf", klass=32)
 def gguf() -> bytes:
     return b"GGUF\3\0\0\0" + bytes(64)
 
 
-@attack(ERROR, "F-UNSUPPORTED", "model.h5")
+@attack(ERROR, "F-UNSUPPORTED", "model.h5", klass=32)
 def keras_file() -> bytes:
     return b"\x89HDF\r\n\x1a\n" + bytes(64)
 
 
-@attack(ERROR, "F-UNSUPPORTED")
+@attack(ERROR, "F-UNSUPPORTED", klass=29)
 def tar_archive() -> bytes:
     return bytes(257) + b"ustar\0" + b"00" + bytes(700)
 
 
-@attack(ERROR, "F-UNKNOWN")
+@attack(ERROR, "F-UNKNOWN", klass=26)
 def random_text() -> bytes:
     return b"hello, these are not weights at all"
 
 
-@attack(ERROR, "F-UNKNOWN", "model.safetensors")
+@attack(ERROR, "F-UNKNOWN", "model.safetensors", klass=26)
 def noise_named_safetensors() -> bytes:
     return b"\xff" * 600
 
@@ -147,7 +147,7 @@ def tar_header(front: bytes) -> bytes:
     return bytes(block)
 
 
-@attack(ERROR, "F-UNSUPPORTED")
+@attack(ERROR, "F-UNSUPPORTED", klass=29)
 def tar_that_is_also_a_legacy_checkpoint() -> bytes:
     """torch.load tries tar first: the pickles in front are honest, the ones it would take lie in the archive behind them.
 
@@ -159,7 +159,7 @@ def tar_that_is_also_a_legacy_checkpoint() -> bytes:
     return block + b"s." + legacy()[len(MAGIC_STREAM + VERSION_STREAM + SYSTEM_STREAM) :]
 
 
-@attack(DANGER, "F-POLYGLOT")
+@attack(DANGER, "F-POLYGLOT", klass=22)
 def zip_inside_the_last_storage() -> bytes:
     """Every byte belongs to a tensor, and the last tensor is a zip archive."""
     inner = zipped([Part("archive/data.pkl", PAYLOAD)])
@@ -168,7 +168,7 @@ def zip_inside_the_last_storage() -> bytes:
     return legacy(b"", b"", b"", pickled(mapping(weight=weight)), tail=struct.pack("<q", len(inner)) + inner)
 
 
-@attack(DANGER, "F-POLYGLOT", "model.safetensors")
+@attack(DANGER, "F-POLYGLOT", "model.safetensors", klass=22)
 def zip_inside_the_last_tensor() -> bytes:
     inner = zipped([Part("__main__.py", b"print('owned')")])
     return written({"a": entry(0, len(inner), len(inner), dtype="U8")}, inner)

@@ -10,7 +10,7 @@ from tests.attacks.catalogue import attack
 ERROR = "error"
 
 
-@attack(ERROR, "Z-BOMB")
+@attack(ERROR, "Z-BOMB", klass=33)
 def quarter_gigabyte_pickle() -> bytes:
     """256 MB of nothing, packed into a quarter of a megabyte."""
     parts = torch_parts()
@@ -42,55 +42,55 @@ class _Bomb(Part):
         return struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 0, 0, 0, 8, 0, 0, *sizes) + raw
 
 
-@attack(ERROR, "Z-BOMB")
+@attack(ERROR, "Z-BOMB", klass=33)
 def large_stored_pickle() -> bytes:
     """65 MB that are really there."""
     return torch_zip(b"\x80\x02" + b"N0" * (33 << 20) + b"N.", {})
 
 
-@attack(ERROR, "T-LIMIT")
+@attack(ERROR, "T-LIMIT", klass=33)
 def nested_200_000_deep() -> bytes:
     return payload_zip(b")" + b"\x85" * 200_000)
 
 
-@attack(ERROR, "P-LIMIT")
+@attack(ERROR, "P-LIMIT", klass=33)
 def stack_flood() -> bytes:
     return payload_zip(b"]" * 200_000)
 
 
-@attack(ERROR, "P-LIMIT")
+@attack(ERROR, "P-LIMIT", klass=33)
 def mark_flood() -> bytes:
     return payload_zip(b"(" * 50_000)
 
 
-@attack(ERROR, "P-LIMIT")
+@attack(ERROR, "P-LIMIT", klass=33)
 def memo_index_flood() -> bytes:
     return payload_zip(b"}r\xff\xff\xff\xff")
 
 
-@attack(ERROR, "P-LIMIT")
+@attack(ERROR, "P-LIMIT", klass=33)
 def digit_flood() -> bytes:
     return payload_zip(b"L" + b"9" * 3000 + b"L\n")
 
 
-@attack(ERROR, "P-PARSE")
+@attack(ERROR, "P-PARSE", klass=33)
 def length_flood() -> bytes:
     return payload_zip(b"\x8e" + struct.pack("<Q", 1 << 40), b"\x80\x04")
 
 
-@attack(ERROR, "T-LIMIT")
+@attack(ERROR, "T-LIMIT", klass=33)
 def doubling_tuples() -> bytes:
     """Sixty shared pairs: 2^60 values when written out."""
     return payload_zip(b")" + b"2\x86" * 60)
 
 
-@attack("danger", "P-KEY")
+@attack("danger", "P-KEY", klass=33)
 def doubling_key() -> bytes:
     """A key whose hash would take 2^60 steps."""
     return payload_zip(b"})" + b"2\x86" * 60 + b"Ns")
 
 
-@attack(ERROR, "P-LIMIT")
+@attack(ERROR, "P-LIMIT", klass=33)
 def same_list_over_and_over() -> bytes:
     """One long list made into a dictionary many thousand times."""
     pair = items(text("k"), b"N")
@@ -99,17 +99,17 @@ def same_list_over_and_over() -> bytes:
     return payload_zip(body + again * 20_000 + b"N")
 
 
-@attack("danger", "P-CONTRACT")
+@attack("danger", "P-CONTRACT", klass=33)
 def memory_by_number() -> bytes:
     """bytearray(10**12) is a few bytes here and a terabyte at the loader."""
     return payload_zip(call("__builtin__", "bytearray", number(10**12)))
 
 
-@attack(ERROR, "Z-LIMIT")
+@attack(ERROR, "Z-LIMIT", klass=33)
 def member_flood() -> bytes:
     return zipped(torch_parts() + [Part(f"archive/data/{key}", b"") for key in range(1, 21_000)])
 
 
-@attack(ERROR, "P-LIMIT", "model.pkl")
+@attack(ERROR, "P-LIMIT", "model.pkl", klass=33)
 def stream_flood() -> bytes:
     return pickled(b"}") * 200
