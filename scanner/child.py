@@ -5,6 +5,7 @@ Started by `scanner.run` only; it never opens a file itself and never returns to
 
 from __future__ import annotations
 
+import ctypes
 import encodings.ascii
 import encodings.idna
 import encodings.latin_1
@@ -12,43 +13,53 @@ import encodings.raw_unicode_escape
 import encodings.utf_8
 import gc
 import json
+import mmap
 import os
 import socket
-import sys
 import zlib
+from collections.abc import Callable
 
 from registry.formats.window import Window
 from scanner.pickles import scan
-from scanner.sandbox import lock
+from scanner.pickles.limits import OutOfTime
+from scanner.sandbox import lock, orders, say, watch
 
 PRELOADED = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.raw_unicode_escape, encodings.utf_8, zlib)
 """Modules that are otherwise imported on first use, when nothing can be opened any more."""
 
 
 def main() -> None:
-    """`fd name cpu_seconds memory_bytes tensors` on the command line ("canary" as the name tries the locks instead)."""
+    """Orders' arguments: the file's name, and "tensors" or "plain"."""
     gc.disable()  # one short life: looking for cycles among a million values would take most of it
-    descriptor, name, cpu, memory, tensors = sys.argv[-5:]
-    window = Window(int(descriptor))
+    given = orders()
+    name, tensors = given.arguments
+    window = Window(given.fd)
     json.loads(json.dumps({"warm": [1.5, "ü"]}))
-    layers = lock(cpu_seconds=int(cpu), memory_bytes=int(memory))
-    if tensors == "canary":
-        _say({"sandbox": layers, "canary": _canary()})
+    finish = watch(given.seconds, OutOfTime)
+    layers = lock(cpu_seconds=given.seconds, memory_bytes=given.memory_bytes)
     report = scan(window, name=name)
+    finish()
     report.sandbox = layers
-    _say(report.to_json(tensors=tensors == "tensors"))
+    say(report.to_json(tensors=tensors == "tensors"))
 
 
-def _say(answer: dict[str, object]) -> None:
-    data = memoryview(json.dumps(answer).encode())
-    while data:
-        data = data[os.write(1, data) :]
-    os._exit(0)
+def canary() -> None:
+    """Try the locks instead of scanning: {"sandbox": layers, "canary": {what was tried: "EPERM", another error's name, or "ALLOWED"}}."""
+    given = orders()
+    libc = ctypes.CDLL(None, use_errno=True)
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    layers = lock(cpu_seconds=given.seconds, memory_bytes=given.memory_bytes)
 
+    def by_number(*arguments: int) -> None:
+        if libc.syscall(*map(ctypes.c_long, arguments)) < 0:
+            raise OSError(ctypes.get_errno(), "refused")
 
-def _canary() -> dict[str, str]:
-    """What the locked process gets for things it must not do: an error's name, or "ALLOWED"."""
-    attempts = {
+    def protect() -> None:
+        if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), 1 | 4) < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    attempts: dict[str, Callable[[], object]] = {
         "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
         "create": lambda: os.open("canary", os.O_WRONLY | os.O_CREAT),
         "socket": lambda: socket.socket(),
@@ -56,12 +67,16 @@ def _canary() -> dict[str, str]:
         "exec": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606 - the point is that it is refused
         "kill": lambda: os.kill(os.getppid(), 0),
         "stat": lambda: os.stat("/etc"),
+        "code": lambda: mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+        "code later": protect,
+        "x32": lambda: by_number(1 << 30 | 39),  # getpid in the numbering of x32
     }
-    answers = {}
-    for name, attempt in attempts.items():
-        try:
-            attempt()
-            answers[name] = "ALLOWED"
-        except OSError as error:
-            answers[name] = "EPERM" if isinstance(error, PermissionError) else type(error).__name__
-    return answers
+    say({"sandbox": layers, "canary": {name: _answer(attempt) for name, attempt in attempts.items()}})
+
+
+def _answer(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return "EPERM" if isinstance(error, PermissionError) else type(error).__name__
+    return "ALLOWED"

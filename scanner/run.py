@@ -1,4 +1,4 @@
-"""Scans a file in a locked child process and answers with its report as plain data. Knows no Django and never raises for a file.
+"""Runs what reads hostile bytes in a locked child process; above all the scan. Knows no Django and never raises for a file.
 
 Whatever goes wrong with the child (death, silence, too much talk, no JSON) is verdict "error": a scanner that cannot answer says no.
 """
@@ -20,13 +20,20 @@ from scanner.pickles import POLICY_VERSION
 from scanner.pickles.report import Report
 
 ROOT = str(Path(__file__).resolve().parents[1])
-START = f"import sys; sys.path.insert(0, {ROOT!r}); from scanner.child import main; main()"
+START = f"""import importlib, sys
+sys.path.insert(0, {ROOT!r})
+module, _, function = sys.argv.pop(1).partition(":")
+getattr(importlib.import_module(module), function)()"""
+SCAN, CANARY = "scanner.child:main", "scanner.child:canary"
 
 MAX_ANSWER = 64 << 20
 """Bytes of report and directory that are read from the child; the directory of an SDXL checkpoint is about 0.4 MB."""
 
 MEMORY = 1 << 30
 """Bytes of address space the child may have."""
+
+GRACE = 2.0
+"""Seconds that a child has, after its own time ran out, to say so before it is killed."""
 
 
 def scan_path(path: str | os.PathLike[str], *, name: str, timeout: float = 60, tensors: bool = True) -> dict[str, Any]:
@@ -43,8 +50,7 @@ def scan_fd(fd: int, *, name: str, timeout: float = 60, tensors: bool = True) ->
     """As `scan_path`, for an open descriptor; its position is left alone."""
     started = time.monotonic()
     safe_name = name.encode("utf-8", "replace").decode().replace("\0", "")[-1024:]
-    arguments = [str(fd), safe_name, str(max(1, round(timeout))), str(MEMORY), "tensors" if tensors else "plain"]
-    code, answer = _ask(fd, arguments, timeout)
+    code, answer = run_child(SCAN, fd, [safe_name, "tensors" if tensors else "plain"], timeout=timeout)
     problem = _problem(code, answer, timeout)
     if problem is None:
         with suppress(ValueError, RecursionError):
@@ -58,29 +64,43 @@ def scan_fd(fd: int, *, name: str, timeout: float = 60, tensors: bool = True) ->
 def probe(timeout: float = 20) -> dict[str, Any]:
     """Which layers a child gets here and what they refuse: {"sandbox": [...], "canary": {"open": "EPERM", ...}}; {} if it died."""
     with open(os.devnull, "rb") as file:
-        arguments = [str(file.fileno()), "canary", "20", str(MEMORY), "canary"]
-        _, answer = _ask(file.fileno(), arguments, timeout)
+        _, answer = run_child(CANARY, file.fileno(), [], timeout=timeout)
     with suppress(ValueError):
         found = json.loads(answer or b"")
         return found if isinstance(found, dict) else {}
     return {}
 
 
-def _ask(fd: int, arguments: list[str], timeout: float) -> tuple[int | None, bytes | None]:
-    """(exit code, or None on timeout; what the child said, or None where it was too much)."""
+def run_child(
+    entry: str, fd: int, arguments: list[str], *, timeout: float, site_packages: bool = False, memory_bytes: int = MEMORY
+) -> tuple[int | None, bytes | None]:
+    """(exit code, or None where it had to be killed; what it said, or None where that was over `MAX_ANSWER`) of a child of its own.
+
+    `entry` is "module:function" of this project: it starts with an empty environment, `fd` and nothing else open, and finds its orders
+    by `sandbox.orders()`; to lock itself in is its own duty. `timeout` is in seconds, after which it is to end by itself (`sandbox.watch`);
+    it is killed `GRACE` later. Without `site_packages` it has the standard library alone. Raises `ValueError` for an odd `entry`.
+    """
+    module, colon, function = entry.partition(":")
+    if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(f"{entry!r} is not module:function")
     child = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-c", START, *arguments],
+        [
+            sys.executable,
+            *("-I", "-B", "-Xutf8", *(() if site_packages else ("-S",)), "-c"),
+            START,
+            *(entry, str(fd), repr(float(timeout)), str(memory_bytes), *arguments),
+        ],
         pass_fds=(fd,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={"LC_ALL": "C.UTF-8"},
+        env={},
         cwd="/",
         start_new_session=True,
     )
     answer: bytes | None = b""
     try:
-        answer, ended = _read(child, time.monotonic() + timeout)
+        answer, ended = _read(child, time.monotonic() + timeout + GRACE)
         if answer is None or not ended:
             return None, answer
         return child.wait(timeout=5), answer

@@ -1,18 +1,72 @@
 """Locks the running process in: no files, no network, no children, little memory. Linux only, standard library only, for good.
 
 Import everything and open every file first; afterwards only reading what is open, writing to open pipes, and ending are left.
-It knows nothing of what the process then does. Layers this kernel lacks are left out, and the answer says which are on.
+A program for `scanner.run.run_child` is a function that takes `orders()`, imports, calls `watch` and `lock`, works, and ends with `say`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import json
+import math
 import os
 import platform
 import resource
+import signal
 import struct
+import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What `run_child` tells its child on the command line: an open descriptor, seconds of wall and CPU time, bytes of memory."""
+
+    fd: int
+    seconds: float
+    memory_bytes: int
+    arguments: list[str]
+
+
+def orders() -> Orders:
+    """The orders of this process; raises `ValueError` where it was not started by `run_child`."""
+    fd, seconds, memory, *arguments = sys.argv[1:]
+    return Orders(int(fd), float(seconds), int(memory), arguments)
+
+
+def watch(seconds: float, ended: type[BaseException]) -> Callable[[], None]:
+    """Raise `ended` here after `seconds` of wall time, or of CPU time where `lock` limits that; returns what calls it off.
+
+    To be called before `lock`, in the main thread. It is raised again every second until called off, in case something swallows it.
+    """
+    state = {"over": False, "last": -math.inf}
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if state["over"] or now - state["last"] < 1:
+            return
+        state["last"] = now
+        raise ended
+
+    signal.signal(signal.SIGALRM, end)
+    signal.signal(signal.SIGXCPU, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    return lambda: state.update(over=True)
+
+
+def say(answer: dict[str, object]) -> NoReturn:
+    """Write one JSON object to standard output and end the process at once, with exit code 0."""
+    data = memoryview(json.dumps(answer).encode())
+    while data:
+        data = data[os.write(1, data) :]
+    os._exit(0)
+
 
 _CALLS: dict[str, tuple[int, int]] = {
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "lseek": (8, 62), "fstat": (5, 80), "close": (3, 57),
@@ -23,25 +77,33 @@ _CALLS: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 """All a parser needs: name -> numbers on x86_64 and aarch64 (Linux's syscall_64.tbl, asm-generic/unistd.h)."""
 
+_NO_CODE = ("mmap", "mprotect")
+"""Calls that are refused when their third argument asks for executable memory."""
+
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """machine -> (AUDIT_ARCH, column of `_CALLS`)."""
 
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+_PROT_EXEC = 4
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
 """The same on every architecture (asm-generic numbering since Linux 5.x)."""
 
-_LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_LOAD, _JUMP_EQUAL, _JUMP_IF_BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _THIRD_ARGUMENT = 0, 4, 32
+"""Where struct seccomp_data has the call's number, the architecture and the low half of argument 2 (both machines are little-endian)."""
+
 _ALLOW, _KILL_PROCESS, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 
 
-def lock(*, cpu_seconds: int = 60, memory_bytes: int = 1 << 30) -> list[str]:
+def lock(*, cpu_seconds: float = 60, memory_bytes: int = 1 << 30, answer_bytes: int = 0) -> list[str]:
     """Close every door that can be closed; returns the layers now active, of "rlimit", "landlock<ABI>" and "seccomp".
 
-    Raises nothing for a missing layer: the caller decides which ones it insists on. It cannot be undone.
+    At `cpu_seconds` the process gets SIGXCPU (see `watch`), two seconds later it is ended. `answer_bytes` may be written to a file
+    that is open already (0: to none). Raises nothing for a missing layer: the caller decides which ones it insists on. For good.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     layers = []
-    if _limit(cpu_seconds, memory_bytes):
+    if _limit(math.ceil(cpu_seconds), memory_bytes, answer_bytes):
         layers.append("rlimit")
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         abi = _landlock(libc)
@@ -52,20 +114,20 @@ def lock(*, cpu_seconds: int = 60, memory_bytes: int = 1 << 30) -> list[str]:
     return layers
 
 
-def _limit(cpu_seconds: int, memory_bytes: int) -> bool:
+def _limit(cpu_seconds: int, memory_bytes: int, answer_bytes: int) -> bool:
     bounds = {
-        resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CPU: (cpu_seconds, cpu_seconds + 2),
+        resource.RLIMIT_AS: (memory_bytes, memory_bytes),
+        resource.RLIMIT_FSIZE: (answer_bytes, answer_bytes),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_NPROC: (0, 0),
     }
     done = 0
-    for kind, bound in bounds.items():
-        hard = resource.getrlimit(kind)[1]
-        wanted = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+    for kind, wanted in bounds.items():
+        most = resource.getrlimit(kind)[1]
+        soft, hard = (bound if most == resource.RLIM_INFINITY else min(bound, most) for bound in wanted)
         with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (wanted, wanted))
+            resource.setrlimit(kind, (soft, hard))
             done += 1
     return done == len(bounds)
 
@@ -95,16 +157,27 @@ def _seccomp(libc: ctypes.CDLL) -> bool:
     if platform.machine() not in _ARCHITECTURES:
         return False
     architecture, column = _ARCHITECTURES[platform.machine()]
-    numbers = [pair[column] for pair in _CALLS.values()]
-    program = [
-        struct.pack("=HBBI", _LOAD, 0, 0, 4),
-        struct.pack("=HBBI", _JUMP_EQUAL, 1, 0, architecture),
-        struct.pack("=HBBI", _RETURN, 0, 0, _KILL_PROCESS),
-        struct.pack("=HBBI", _LOAD, 0, 0, 0),
-        *(struct.pack("=HBBI", _JUMP_EQUAL, len(numbers) - index, 0, number) for index, number in enumerate(numbers)),
-        struct.pack("=HBBI", _RETURN, 0, 0, _REFUSE),
-        struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW),
-    ]
+    program = _filter(architecture, {name: pair[column] for name, pair in _CALLS.items()})
     code = ctypes.create_string_buffer(b"".join(program), 8 * len(program))
     header = ctypes.create_string_buffer(struct.pack("@HxxxxxxP", len(program), ctypes.addressof(code)), 16)
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0)
+
+
+def _filter(architecture: int, numbers: dict[str, int]) -> list[bytes]:
+    """The filter's instructions. Numbers are compared whole, so x32's (bit 30 set, same architecture) equal none of them."""
+    plain = [number for name, number in numbers.items() if name not in _NO_CODE]
+    checked = [numbers[name] for name in _NO_CODE]
+    after = len(plain) + len(checked)  # the refusal comes next, then: load argument, test it, refuse, allow
+    return [
+        struct.pack("=HBBI", _LOAD, 0, 0, _ARCHITECTURE),
+        struct.pack("=HBBI", _JUMP_EQUAL, 1, 0, architecture),
+        struct.pack("=HBBI", _RETURN, 0, 0, _KILL_PROCESS),
+        struct.pack("=HBBI", _LOAD, 0, 0, _NUMBER),
+        *(struct.pack("=HBBI", _JUMP_EQUAL, after - index + 3, 0, number) for index, number in enumerate(plain)),
+        *(struct.pack("=HBBI", _JUMP_EQUAL, len(checked) - index, 0, number) for index, number in enumerate(checked)),
+        struct.pack("=HBBI", _RETURN, 0, 0, _REFUSE),
+        struct.pack("=HBBI", _LOAD, 0, 0, _THIRD_ARGUMENT),
+        struct.pack("=HBBI", _JUMP_IF_BITS, 0, 1, _PROT_EXEC),
+        struct.pack("=HBBI", _RETURN, 0, 0, _REFUSE),
+        struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW),
+    ]

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import BinaryIO
 
 from registry.formats.errors import FormatError
 from registry.formats.window import Window
 from scanner.pickles.containers import say_error, scan_window
+from scanner.pickles.limits import OutOfTime
 from scanner.pickles.policy import POLICY_VERSION
 from scanner.pickles.report import ERROR, EXIT_CODES, SCANNER_VERSION, Finding, Import, Report
 from scanner.pickles.sniff import disagreement
@@ -28,6 +30,7 @@ def scan(source: int | BinaryIO | Window, *, name: str) -> Report:
     """Judge one file: an open descriptor, a binary file object, or a `Window` of either; `name` is its file name.
 
     Never raises for anything in the bytes: what cannot be understood is verdict "error". Raises `OSError` where reading fails.
+    A caller with little time raises `OutOfTime` in here (`sandbox.watch`); that too becomes verdict "error".
     """
     started = time.monotonic()
     report = Report(policy=POLICY_VERSION)
@@ -38,7 +41,10 @@ def scan(source: int | BinaryIO | Window, *, name: str) -> Report:
     except OSError:
         raise
     except MemoryError:
+        gc.collect()  # the machine refers to itself, and what it holds is needed to say so
         report.say(ERROR, "F-LIMIT", "The file needs more memory to understand than is allowed.")
+    except OutOfTime:
+        report.say(ERROR, "F-LIMIT", "The file takes more time to understand than is allowed.")
     except Exception as error:  # fail closed: a fault of ours must never let a file through
         report.say(ERROR, "F-INTERNAL", f"The scanner could not finish this file ({type(error).__name__}).")
     report.settle()

@@ -35,3 +35,7 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+class OutOfTime(BaseException):
+    """The time for one scan is over. Not an `Exception`, so that nothing between here and `scan` takes it for a fault of the file."""

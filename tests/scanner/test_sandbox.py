@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import signal
@@ -15,8 +16,7 @@ import pytest
 
 from scanner import run
 from tests.attacks import os_system_checkpoint
-from tests.attacks.assemble import torch_zip
-from tests.attacks.floods import large_stored_pickle
+from tests.attacks.assemble import pickled, torch_zip
 
 LINUX = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
 pytestmark = pytest.mark.skipif(not LINUX, reason="the system-call filter is written for Linux on x86_64 and aarch64")
@@ -31,7 +31,7 @@ def canary() -> dict[str, str]:
     return answers
 
 
-@pytest.mark.parametrize("door", ["open", "create", "socket", "fork", "exec", "kill", "stat"])
+@pytest.mark.parametrize("door", ["open", "create", "socket", "fork", "exec", "kill", "stat", "code", "code later", "x32"])
 def test_the_child_cannot(door: str, canary: dict[str, str]) -> None:
     assert canary[door] == "EPERM"
 
@@ -72,14 +72,78 @@ def test_strange_file_names_are_only_names(tmp_path: Path, name: str) -> None:
     assert run.scan_path(path, name=name)["verdict"] == ("success" if name.endswith(".ckpt") else "error" if not name else "danger")
 
 
-def test_timeout_is_an_error(tmp_path: Path) -> None:
+def test_child_that_runs_out_of_time_says_so(tmp_path: Path) -> None:
     path = tmp_path / "stored"
-    path.write_bytes(large_stored_pickle()[:-60_000_000])
-    report = run.scan_path(path, name="model.ckpt", timeout=0.001)
-    assert report["verdict"] == "error"
-    assert report["findings"][0]["code"] == "F-SANDBOX"
-    assert "0.001 seconds" in report["findings"][0]["message"]
+    path.write_bytes(pickled(b"N0" * 1_900_000 + b"N"))
+    report = run.scan_path(path, name="model.pkl", timeout=0.3)
+    assert (report["verdict"], report["findings"][0]["code"]) == ("error", "F-LIMIT")
+    assert "more time" in report["findings"][0]["message"]
     assert report["directory"] is None
+    assert "seccomp" in report["sandbox"]
+
+
+def test_child_that_runs_out_of_memory_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "stored"
+    path.write_bytes(pickled(b"".join(b"B\x00\x00\x10\x00" + bytes(1 << 20) for _ in range(60)) + b"N"))
+    limited = functools.partial(run.run_child, memory_bytes=60 << 20)
+    monkeypatch.setattr(run, "run_child", limited)
+    report = run.scan_path(path, name="model.pkl")
+    assert (report["verdict"], [finding["code"] for finding in report["findings"]]) == ("error", ["F-LIMIT"])
+    assert "memory" in report["findings"][0]["message"]
+
+
+def test_time_that_something_swallows_is_over_again() -> None:
+    """`watch` raises once more when the first was lost, and never after it was called off."""
+    code = "import sys, time; sys.path.insert(0, sys.argv[1]); from scanner.sandbox import watch\n"
+    code += "class Over(BaseException): pass\n"
+    code += "finish = watch(0.05, Over); seen = 0\n"
+    code += "for _ in range(2):\n    try:\n        time.sleep(5)\n    except Over:\n        seen += 1\n"
+    code += "finish(); time.sleep(1.5); print(seen)"
+    done = subprocess.run([sys.executable, "-I", "-c", code, run.ROOT], capture_output=True, timeout=20, check=False)
+    assert done.stdout.strip() == b"2", done.stderr
+
+
+def test_silent_child_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "GRACE", 0.1)
+    monkeypatch.setattr(run, "START", "while True: pass")
+    path = tmp_path / "stored"
+    path.write_bytes(torch_zip())
+    report = run.scan_path(path, name="model.ckpt", timeout=0.2)
+    assert (report["verdict"], report["findings"][0]["code"]) == ("error", "F-SANDBOX")
+    assert "0.2 seconds" in report["findings"][0]["message"]
+
+
+def test_processor_time_is_limited_softly_before_it_is_limited_hard() -> None:
+    """The soft limit is told by SIGXCPU, which `watch` turns into an answer; the hard one two seconds later needs no help."""
+    code = "import resource, sys; sys.path.insert(0, sys.argv[1]); from scanner.sandbox import lock, watch\n"
+    code += "class Over(BaseException): pass\n"
+    code += "watch(60, Over); lock(cpu_seconds=1, answer_bytes=1 << 20)\n"
+    code += "try:\n    while True: sum(range(1000))\nexcept Over: print('over')"
+    done = subprocess.run([sys.executable, "-I", "-c", code, run.ROOT], capture_output=True, timeout=20, check=False)
+    assert done.stdout.strip() == b"over", done.stderr
+
+
+def test_any_function_can_be_a_child(tmp_path: Path) -> None:
+    """`run_child` with another entry: here the interpreter's own `json.tool`, which fails on our orders and says nothing."""
+    path = tmp_path / "stored"
+    path.write_bytes(b"")
+    with path.open("rb") as file:
+        assert run.run_child("json.tool:main", file.fileno(), [], timeout=20) == (2, b"")
+        for entry in ("json.tool", "json.tool:", ":main", "a b:main", "os:system('x')", "os.:system"):
+            with pytest.raises(ValueError, match="module:function"):
+                run.run_child(entry, file.fileno(), [], timeout=20)
+
+
+def test_child_has_installed_packages_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        run, "START", "import importlib.util, os; print(bool(importlib.util.find_spec('numpy')), set(os.environ) - {'LC_CTYPE'})"
+    )
+    path = tmp_path / "stored"
+    path.write_bytes(b"")
+    with path.open("rb") as file:
+        for wanted in (True, False):
+            code, said = run.run_child(run.SCAN, file.fileno(), [], timeout=20, site_packages=wanted)
+            assert (code, said) == (0, f"{wanted} set()\n".encode())
 
 
 def test_killed_child_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +171,7 @@ def test_child_that_answers_nonsense_is_an_error(tmp_path: Path, monkeypatch: py
 def assert_unscanned(tmp_path: Path, sentence: str) -> None:
     path = tmp_path / "stored"
     path.write_bytes(torch_zip())
-    report = run.scan_path(path, name="model.ckpt", timeout=10)
+    report = run.scan_path(path, name="model.ckpt", timeout=1)
     assert report["verdict"] == "error"
     assert any(part in report["findings"][0]["message"] for part in sentence.split("|"))
 
