@@ -8,6 +8,7 @@ from django.urls import include, path
 from hub.api.civitai import urls as civitai
 from hub.downloads import serve
 from hub.health import healthz
+from hub.web import urls as web
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
@@ -16,8 +17,9 @@ urlpatterns = [
     path("api/hub/", include("hub.api.hub.urls")),
     path("api/v1/", include(civitai.reading)),
     path("api/download/", include(civitai.fetching)),
+    path("files/", include(web.reports)),
     path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
-    path("", include("hub.web.urls")),
+    path("", include(web)),
 ]
 
 handler400 = "hub.web.errors.bad_request"

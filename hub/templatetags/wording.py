@@ -44,6 +44,27 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
+def tone(verdict: str) -> str:
+    """The colour of a verdict, as the end of a class name: ok, warn, bad, err; muted for what waits."""
+    return {"success": "ok", "suspicious": "warn", "danger": "bad", "error": "err"}.get(verdict, "muted")
+
+
+@register.filter
+def life_tone(file: Any) -> str:
+    """The colour of how far a file is: a bad end takes the colour of its verdict."""
+    if file.state == "ready":
+        return "ok" if file.downloadable else "warn"
+    if file.verdict in {"suspicious", "error"}:
+        return tone(file.verdict)
+    return "bad" if file.state in {"failed", "quarantined", "danger"} else "accent"
+
+
+@register.filter
+def verdict_icon(verdict: str) -> str:
+    return {"success": "shield", "pending": "clock"}.get(verdict, "alert")
+
+
+@register.filter
 def plain(value: Any, limit: int = 300) -> str:
     """Text that came out of a file: hidden and reordering characters shown as such, cut. Escaping stays the template's."""
     return printable(str(value or ""), int(limit))

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import F, Func, IntegerField, QuerySet
 
+from hub.verdicts.reports import ReleaseNote, in_force, release_note
 from hub.web import words
 from registry import queries
 from registry.models import File, Role, Version
@@ -29,6 +30,7 @@ class FileRow:
     hashes: list[tuple[str, str]]
     recommended: bool = False
     report: ScanReport | None = None
+    release: ReleaseNote | None = None
     detected: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,11 +47,11 @@ def _order(file: File) -> tuple[int, int, int, int]:
 
 
 def latest_reports(files: Iterable[File]) -> dict[int, ScanReport]:
-    """Blob id -> its newest report, with `import_count` and without the report's body."""
+    """Blob id -> its newest report, with `import_count` and `release_in_force`, without the report's body. One query."""
     blobs = {file.blob_id for file in files if file.blob_id}
     count = Func(F("report__imports"), function="jsonb_array_length", output_field=IntegerField(), default=0)
     rows: QuerySet[ScanReport] = ScanReport.objects.filter(blob__in=blobs).order_by("blob_id", "-id").distinct("blob_id")
-    return {row.blob_id: row for row in rows.defer("report").annotate(import_count=count)}
+    return {row.blob_id: row for row in in_force(rows).defer("report").annotate(import_count=count)}
 
 
 def rows_of(version: Version, states: Collection[str] | None = None) -> list[FileRow]:
@@ -74,6 +76,7 @@ def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> 
         hashes=known,
         recommended=recommended,
         report=report,
+        release=release_note(getattr(report, "release_in_force", None)),
         detected=file.blob.detected if file.blob else {},
     )
 

@@ -1,4 +1,7 @@
-"""Pages of one file: its life, what it is, what the scanner found. Nothing that came out of a file is ever rendered as markup."""
+"""Pages of one file: its life and what it is; what the scanner found is `scanpage`'s.
+
+Nothing that came out of a file is ever rendered as markup.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import retrying
-from hub.web import access, filelist, progress, words
+from hub.web import access, filelist, progress
 from hub.web.site import back
 from registry import queries
 from registry.formats.errors import FormatError
+from registry.formats.plaintext import printable
 from registry.models import File, TensorIndex
-from scanner.models import ScanReport
 
 SHOWN_TENSORS = 200
 
@@ -51,27 +54,6 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "files/timeline.html", context)
 
 
-@require_safe
-def scan(request: HttpRequest, pk: int) -> HttpResponse:
-    """What was found in the bytes, by which rules, and what to do about it."""
-    file = access.file_or_404(request, pk)
-    report = ScanReport.objects.filter(blob=file.blob_id).first() if file.blob_id else None
-    verdict = file.verdict
-    title, sentence = words.VERDICTS.get(verdict, words.VERDICTS["pending"])
-    context = {
-        "file": file,
-        "entry": file.version.entry,
-        "version": file.version,
-        "report": report,
-        "verdict": verdict,
-        "title": title,
-        "sentence": sentence,
-        "safety": words.SAFETY,
-        "may_edit": queries.may_edit(request.user, file.version.entry),
-    }
-    return render(request, "files/scan.html", context)
-
-
 @login_required
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
@@ -79,9 +61,9 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     file = access.editable_file(request, pk)
     try:
         retrying.retry(request.user, file)  # type: ignore[arg-type]
-        messages.success(request, f"{file.name} is in the queue again.")
+        messages.success(request, f"{printable(file.name)} is in the queue again.")
     except FormatError as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, printable(refusal.sentence, 600))
     return HttpResponseRedirect(back(request, f"/file/{pk}"))
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from django.urls import path
+from django.views.generic import RedirectView
 
-from hub.web import accounts, art, catalog, changes, files, modelpage, site, uploads
+from hub.web import accounts, art, catalog, changes, files, modelpage, scanpage, site, uploads
+
+reports = [
+    path("<int:pk>/scan", scanpage.show, name="file-scan"),
+    path("<int:pk>/scan.json", scanpage.as_json),
+]
+"""Below `/files/`, where the signed downloads are too: no file can be named `scan` or `scan.json` (`registry.names`)."""
 
 urlpatterns = [
     path("", catalog.home, name="home"),
     path("about", catalog.about, name="about"),
+    path("about/scanning", scanpage.glossary, name="scan-glossary"),
     path("theme", site.set_theme, name="theme"),
     path("art/<slug:version>/<slug:kind>/<slug:seed>.svg", art.art, name="art"),
     path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
@@ -25,7 +33,7 @@ urlpatterns = [
     path("upload/<uuid:pk>/discard", uploads.discard, name="upload-discard"),
     path("file/<int:pk>", files.show, name="file"),
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
-    path("file/<int:pk>/scan", files.scan, name="file-scan"),
+    path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),
     path("account", accounts.account, name="account"),
     path("account/tokens", accounts.tokens, name="tokens"),

@@ -1,9 +1,10 @@
-"""Plain words for what the hub knows: precision, verdicts, licences, states, failures. Says; never decides."""
+"""Plain words for what the hub knows: precision, containers, licences, states, failures. Says; never decides."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from hub.verdicts.sentences import PICKLES
 from registry.models import CommercialUse, Entry, File, Role
 
 KEEPS = {
@@ -47,27 +48,24 @@ STATES = {
     "quarantined": ("Quarantined", "It is sealed away and nobody can download it."),
     "failed": ("Failed", "The hub could not take this file."),
 }
-VERDICTS = {
-    "success": ("Clean", "Nothing in this file would run when it is loaded."),
-    "suspicious": ("Suspicious", "Something in this file is unusual. It is held back until a moderator has looked."),
-    "danger": (
-        "Dangerous",
-        "This file could run code when it is loaded, or is not what it says it is. It was not run here, and nobody can download it.",
-    ),
-    "error": ("Not readable", "The scanner could not read this file to its end, and that counts as a no."),
-    "pending": ("Not scanned yet", "The scanner has not looked at this file yet."),
-}
-SAFETY = {
-    "allowed": "known, harmless when called as weights files call it",
-    "name-only": "named but never called",
-    "unknown": "not on the list of what weights need",
-    "dangerous": "can run code or reach the system",
+SCAN_LINES = {
+    "suspicious": "Suspicious: it needs something that weights do not",
+    "danger": "Quarantined: not safe to load",
+    "error": "Not readable to its end, so not offered",
 }
 CONTAINERS = {
     "safetensors": "safetensors",
     "torch-zip": "pickle in a zip (torch)",
     "torch-legacy": "pickle (old torch format)",
+    "torch-tar": "pickle in a tar (oldest torch format)",
     "pickle": "pickle",
+    "npy": "numpy array",
+    "npz": "numpy arrays in a zip",
+    "gguf": "GGUF",
+    "onnx": "ONNX",
+    "bundle": "zip bundle",
+    "image": "picture",
+    "text": "text",
 }
 
 
@@ -84,8 +82,8 @@ def container(file: File) -> str:
 
 
 def is_pickle(file: File) -> bool:
-    kind = file.blob.container if file.blob else ""
-    return bool(kind) and kind != "safetensors"
+    """Whether reading the file means running a pickle."""
+    return file.blob is not None and file.blob.container in PICKLES
 
 
 def precision(file: File) -> str:
@@ -119,19 +117,14 @@ def maker(file: File) -> str:
     return "Made by the creator"
 
 
-def scan_line(file: File, imports: int | None, findings: int | None = None) -> str:
+def scan_line(file: File, imports: int | None) -> str:
     """The safety line of a file in words; `imports` counts what its pickles name."""
-    verdict = file.verdict
-    if verdict == "success":
-        if not is_pickle(file):
-            return "No code inside (safetensors, structure checked)"
-        count = imports or 0
-        return f"Pickle: {count} import{'' if count == 1 else 's'}, all known" if count else "Pickle without imports: nothing would run"
-    return {
-        "suspicious": "Held back: something unusual was found",
-        "danger": "Quarantined: not safe to load",
-        "error": "Not readable to its end, so not offered",
-    }.get(verdict, "Not scanned yet")
+    if file.verdict != "success":
+        return SCAN_LINES.get(file.verdict, "Not scanned yet")
+    if not is_pickle(file):
+        return f"No code inside ({container(file) or 'plain data'}, structure checked)"
+    count = imports or 0
+    return f"Pickle: {count} import{'' if count == 1 else 's'}, all known" if count else "Pickle without imports: nothing would run"
 
 
 def licence(entry: Entry) -> list[tuple[bool, str]]:

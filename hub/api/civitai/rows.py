@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
 from hub.api.civitai import vocabulary
+from hub.verdicts.reports import in_force
 from registry import queries
 from registry.lifecycle import FileState
 from registry.models import BlobHash, Entry, File, Role, Version
@@ -48,6 +49,7 @@ class FileRow:
     downloadable: bool = True
     hashes: dict[str, str] = field(default_factory=dict)
     report: dict[str, Any] | None = None
+    release: dict[str, str] | None = None
     metadata: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +150,7 @@ def add_files(versions: Iterable[VersionRow], *, held: bool = False, reports: bo
     """Give every version its downloadable files with their hashes.
 
     With `held` also those that are known but not served; with `reports` the whole newest scan report of each file
-    (otherwise only the imports of pickles).
+    and its release (otherwise only what it imports and what the antivirus said).
     """
     by_id = {version.id: version for version in versions}
     files = read_files(queries.downloadable_files().filter(version_id__in=by_id))
@@ -180,12 +182,17 @@ def add_hashes(files: Iterable[FileRow]) -> None:
 
 
 def add_reports(files: Iterable[FileRow], *, whole: bool) -> None:
-    """The newest report of each file: whole, or only the imports of files that can import."""
+    """The newest report of each file: whole and with the release in force, or only {"imports", "antivirus"}."""
     of_blob: dict[int, list[FileRow]] = defaultdict(list)
     for file in files:
-        if file.blob_id is not None and (whole or file.container != "safetensors"):
+        if file.blob_id is not None:
             of_blob[file.blob_id].append(file)
     newest = ScanReport.objects.filter(blob_id__in=of_blob).order_by("blob_id", "-id").distinct("blob_id")
-    for blob_id, report in newest.values_list("blob_id", "report" if whole else "report__imports"):
+    if whole:
+        for blob_id, report, release in in_force(newest).values_list("blob_id", "report", "release_in_force"):
+            for file in of_blob[blob_id]:
+                file.report, file.release = report, release
+        return
+    for blob_id, imports, antivirus in newest.values_list("blob_id", "report__imports", "report__antivirus"):
         for file in of_blob[blob_id]:
-            file.report = report if whole else {"imports": report}
+            file.report = {"imports": imports, "antivirus": antivirus}

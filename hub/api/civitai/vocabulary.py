@@ -32,8 +32,16 @@ FILE_TYPES = (
 FORMATS = ("SafeTensor", "PickleTensor", "GGUF", "Diffusers", "Core ML", "ONNX", "Other")
 SIZES = ("full", "pruned")
 SAFETENSOR, PICKLE = "SafeTensor", "PickleTensor"
-FORMAT_OF_CONTAINER = {"safetensors": SAFETENSOR, "torch-zip": PICKLE, "torch-legacy": PICKLE, "pickle": PICKLE}
-CONTAINERS_OF_FORMAT = {wanted: [c for c, name in FORMAT_OF_CONTAINER.items() if name == wanted] for wanted in (SAFETENSOR, PICKLE)}
+FORMAT_OF_CONTAINER = {
+    "safetensors": SAFETENSOR,
+    "torch-zip": PICKLE,
+    "torch-legacy": PICKLE,
+    "torch-tar": PICKLE,
+    "pickle": PICKLE,
+    "gguf": "GGUF",
+    "onnx": "ONNX",
+}
+CONTAINERS_OF_FORMAT = {wanted: [c for c, name in FORMAT_OF_CONTAINER.items() if name == wanted] for wanted in FORMATS}
 PRECISIONS = ("fp32", "fp16", "bf16", "fp8")
 
 SORTS = ("Highest Rated", "Most Downloaded", "Most Liked", "Most Discussed", "Most Collected", "Most Images", "Newest", "Oldest")

@@ -7,11 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from hub.downloads import download_url
+from hub.downloads import download_url, origin_of
+from hub.verdicts import reports
 from inference.models import Derivative
 from registry import lifecycle
 from registry.models import File, TimelineStep, Verdict
-from scanner.models import ScanReport
 
 
 def url_of(file: File, request: Any) -> str | None:
@@ -121,30 +121,68 @@ def _derived(state: str, recipe: dict[str, Any], result: File | None, request: A
     }
 
 
+class FoundTensors(serializers.Serializer):
+    """The tensors that the scan found. `bytes` counts them as stored."""
+
+    count = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    dtypes = serializers.DictField(child=serializers.IntegerField(), help_text="How many of each element type.")
+
+
+class ReleaseAnswer(serializers.Serializer):
+    """A moderator let suspicious bytes through; in force."""
+
+    by = serializers.CharField()
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class EarlierReport(serializers.Serializer):
+    scanned_at = serializers.DateTimeField(source="created_at")
+    scanner = serializers.CharField()
+    policy = serializers.CharField()
+    verdict = serializers.ChoiceField(Verdict.choices)
+
+
 class ScanAnswer(serializers.Serializer):
-    """The newest report of the scanner over the file's bytes; `report` is null before the first."""
+    """The newest report of the scanner over the file's bytes; `report` is null before the first.
+
+    Texts of the file are shown without hidden characters and cut; they are never markup.
+    """
 
     file_id = serializers.IntegerField()
+    sha256 = serializers.CharField(allow_null=True)
     verdict = serializers.ChoiceField(Verdict.choices)
-    headline = serializers.CharField()
+    headline = serializers.CharField(help_text="What was found in this very file, in one sentence.")
     scanner = serializers.CharField(allow_null=True)
     policy = serializers.CharField(allow_null=True)
     scanned_at = serializers.DateTimeField(allow_null=True)
-    report = serializers.DictField(allow_null=True)
+    outdated = serializers.BooleanField(help_text="A newer scanner or policy is in use; the file will be judged again.")
+    tensors = FoundTensors(allow_null=True)
+    release = ReleaseAnswer(allow_null=True)
+    history = EarlierReport(many=True, help_text="Earlier reports on the same bytes, newest first.")
+    report = serializers.DictField(
+        allow_null=True,
+        help_text="As `python -m scanner.pickles FILE --json` prints it, with second_opinions and antivirus.",
+    )
+    page = serializers.CharField(help_text="The same for people.")
 
 
-def scan_answer(file: File) -> dict[str, Any]:
-    report = ScanReport.objects.filter(blob=file.blob).first() if file.blob_id else None
-    if report is None:
-        text = "These bytes have not been scanned yet, and nothing that was not found clean is served."
-        fields: dict[str, Any] = dict.fromkeys(("scanner", "policy", "scanned_at", "report"))
-        return {"file_id": file.pk, "verdict": file.verdict, "headline": text, **fields}
+def scan_answer(file: File, request: Any) -> dict[str, Any]:
+    scan = reports.of_file(file)
+    row = scan.row
     return {
         "file_id": file.pk,
-        "verdict": report.verdict,
-        "headline": report.headline,
-        "scanner": report.scanner,
-        "policy": report.policy,
-        "scanned_at": report.created_at,
-        "report": report.report,
+        "sha256": file.sha256 or None,
+        "verdict": scan.level,
+        "headline": scan.sentence,
+        "scanner": row.scanner if row else None,
+        "policy": row.policy if row else None,
+        "scanned_at": row.created_at if row else None,
+        "outdated": scan.outdated,
+        "tensors": reports.tensors_found(file) or None,
+        "release": scan.release,
+        "history": scan.history,
+        "report": scan.body if row else None,
+        "page": f"{origin_of(request)}/files/{file.pk}/scan",
     }

@@ -23,7 +23,7 @@ class Scan(HubView):
     @extend_schema(operation_id="read_scan", responses={200: ScanAnswer, **problems(404)})
     def get(self, request: Request, pk: int) -> Response:
         """The newest report of the scanner over this file's bytes."""
-        return Response(ScanAnswer(scan_answer(file_to_read(request, pk))).data)
+        return Response(ScanAnswer(scan_answer(file_to_read(request, pk), request)).data)
 
 
 class Retry(HubView):

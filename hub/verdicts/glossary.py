@@ -1,0 +1,125 @@
+"""What every code of a finding, every safety word and every layer of the sandbox means, in one plain sentence each. Tables only."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    # the file as a whole
+    "F-EMPTY": "There is not one byte in the file.",
+    "F-EXTENSION": "The name says that the file is of another kind than its content shows.",
+    "F-INTERNAL": "The scanner met something that it was not made for, and what it cannot finish it does not let through.",
+    "F-LIMIT": "Understanding the file takes more time or memory than any honest weight file needs.",
+    "F-PACKED": "The file is packed by a compressor, so what it holds cannot be judged until it is unpacked.",
+    "F-PICTURE": "The file is a picture and no weights.",
+    "F-POLYGLOT": "The file is two kinds at once, and which one a program reads depends on the program.",
+    "F-PROGRAM": "The file is a program, a script or a document that can run code.",
+    "F-SANDBOX": "The locked process that reads the file died, was stopped or gave no answer that can be read.",
+    "F-TRUNCATED": "The file ends before its own structure says that it does.",
+    "F-UNKNOWN": "Nothing in the file shows that it is a weight file of a known kind.",
+    "F-UNSUPPORTED": "The file is of a kind that is known but not taken here.",
+    # pickles
+    "P-BUFFER": "The pickle asks its reader for data from outside of the file.",
+    "P-BUILD": "The pickle sets the inner state of something that has none to set, which can replace parts of loaded libraries.",
+    "P-CALL": "Loading the file would call a function that weights do not need.",
+    "P-CONTRACT": "A function that weights do need is called in a way that torch never writes.",
+    "P-DYNGLOBAL": "The name of what is imported is put together while loading, which hides it from whoever only reads names.",
+    "P-EXT": "Something is imported by a number in a registry instead of by its name.",
+    "P-IMPORT": "The file names a function or a class that can run code or reach the system.",
+    "P-KEY": "Something else than plain data is the key of a dictionary or a member of a set, and looking it up runs its code.",
+    "P-LEFTOVER": "Values are left over at the end of the pickle; no program that writes pickles does that.",
+    "P-LIMIT": "The pickle asks for more memory, depth or steps than the largest weight files do.",
+    "P-ODD": "A number is written in a way that programs read differently, or not at all.",
+    "P-PARSE": "The pickle breaks its own grammar; what stands in front of the break would already have run.",
+    "P-PERSID": "A reference to stored numbers has not the form that torch gives it.",
+    "P-PROTO": "The pickle says in its middle that it is of another version.",
+    "P-SETITEM": "Items are written into something that is no list and no dictionary; some loaders corrupt memory on that.",
+    "P-STREAMS": "Several pickles follow each other in the file, of which most loaders read only one.",
+    "P-TRAILING": "There are bytes behind the end of the pickle that no loader reads and everything may hide in.",
+    "P-UNKNOWN": "The file needs a class of another package, of which nobody here has said that it is harmless.",
+    # zip archives
+    "Z-BOMB": "A part of the archive unpacks to far more than its packed size, or to another size than it states.",
+    "Z-CRC": "The checksum of a part does not fit its bytes.",
+    "Z-DUP": "Two parts of the archive have the same name, and programs disagree on which one counts.",
+    "Z-FLAGS": "A part of the archive is encrypted or marked in a way that readers treat differently.",
+    "Z-LAYOUT": "The parts of the archive do not lie side by side to the last byte: there are gaps, overlaps or a second directory.",
+    "Z-LIMIT": "The archive has more parts than any checkpoint.",
+    "Z-LOCAL": "A part of the archive describes itself differently from the archive's directory.",
+    "Z-METHOD": "A part of the archive is packed by a method that torch does not use.",
+    "Z-NAME": "A name in the archive leads out of its folder, is a link, or holds characters that no plain path has.",
+    # torch checkpoints
+    "T-ENDIAN": "The numbers are stored in the byte order of big-endian machines.",
+    "T-LIMIT": "The checkpoint is nested deeper or holds more values than weights need.",
+    "T-MEMBER": "The archive holds a part that torch.save does not write.",
+    "T-MISMATCH": "The stored blocks of numbers and the tensors that use them do not match.",
+    "T-NAME": "The name of a tensor is too long or holds characters that are not text.",
+    "T-NOTE": "One of the short notes that torch puts into a checkpoint says something else than torch writes.",
+    "T-PACKED": "The numbers are compressed inside of the checkpoint, which is harmless but cannot be converted here.",
+    "T-SCRIPT": "The file is a TorchScript program: it carries code beside its weights.",
+    # torch checkpoints in the formats of old
+    "L-KEYS": "The list of stored blocks in an old-format checkpoint is not what its tensors use.",
+    "L-PROTOCOL": "An old-format checkpoint states another version than torch writes.",
+    "L-SIZE": "A stored block of an old-format checkpoint has another size than stated.",
+    "L-SYSTEM": "The note on the machine in an old-format checkpoint is not what torch writes.",
+    "L-TRAILING": "There are bytes behind the last stored block of an old-format checkpoint.",
+    # safetensors
+    "S-DTYPE": "A tensor is of an element type that is not known or not taken.",
+    "S-DUP": "The header names a key twice, and programs disagree on which one counts.",
+    "S-ENTRY": "An entry of the header lacks a field, has one too many or holds no whole numbers.",
+    "S-HOLE": "There are bytes between two tensors that belong to neither, in which anything could hide.",
+    "S-JSON": "The header is not the plain JSON that safetensors asks for.",
+    "S-METADATA": "The metadata of the header is something else than texts.",
+    "S-NAME": "The name of a tensor is empty, too long or no text.",
+    "S-OVERLAP": "Two tensors share bytes.",
+    "S-SIZE": "A tensor takes more or fewer bytes than its shape and type need.",
+    "S-TRAILING": "There are bytes behind the last tensor.",
+    # other voices
+    "O-PEER": "Another scanner calls dangerous what ours took for harmless; a person should look before anybody loads it.",
+    "V-ERROR": "The antivirus engine could not be asked or did not finish, and what was not read is not called clean.",
+    "V-VIRUS": "The antivirus engine knows a part of this file as malware.",
+}
+"""code -> what it says of a file that has it. What exactly was found, and where, is the finding's own sentence."""
+
+FAMILIES = (
+    ("F", "The file as a whole"), ("P", "Pickles"), ("Z", "Zip archives"), ("T", "Torch checkpoints"), ("L", "Torch's old formats"),
+    ("S", "Safetensors"), ("N", "Numpy arrays"), ("G", "GGUF"), ("X", "ONNX"), ("B", "Bundles"), ("O", "Other scanners"),
+    ("V", "Antivirus"),
+)  # fmt: skip
+
+SAFETY: dict[str, str] = {
+    "allowed": "Weights need it, and it is harmless when called as torch calls it; every call of it was compared with that.",
+    "name-only": "It may be named, as the type of something, but never called; this file does not call it unless a finding says so.",
+    "unknown": "It belongs to another package, and nobody here has said that it is harmless.",
+    "dangerous": "It can run code or reach the system.",
+}
+
+VERDICTS: dict[str, str] = {
+    "pending": "The scanner has not answered yet. Until it does, nobody can download the file.",
+    "success": "Every byte of the file was accounted for, and everything that it imports is known and used as weights use it.",
+    "suspicious": "The file was understood, but it needs something that weights do not. Only a moderator can let it through.",
+    "danger": "The file would run code when it is loaded, or is not what it says it is. It is sealed, and nobody can release it.",
+    "error": "The file could not be understood to its end, and that counts as a no.",
+}
+
+LAYERS: dict[str, str] = {
+    "rlimit": "limits on memory and time; no file can be written and no process started",
+    "landlock": "no path on the disk and no network port can be opened",
+    "seccomp": "only the few system calls that reading an open file needs are answered",
+}
+"""Layer of `scanner.sandbox` without its number -> what it takes away from the process that reads the file."""
+
+
+def explain(code: str) -> str:
+    """The sentence for a code, "" for one that is not known."""
+    return CODES.get(code, "")
+
+
+def layer(name: str) -> str:
+    """ "landlock7" -> what Landlock does; "" for a layer that is not known."""
+    return LAYERS.get(name.rstrip("0123456789"), "")
+
+
+def families() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every code in its family, in alphabetic order: [(title, [(code, sentence), ...]), ...]."""
+    titles = dict(FAMILIES)
+    initials = dict.fromkeys([*titles, *sorted({code[0] for code in CODES})])
+    rows = {initial: sorted((code, said) for code, said in CODES.items() if code[0] == initial) for initial in initials}
+    return [(titles.get(initial, "Others"), codes) for initial, codes in rows.items() if codes]
