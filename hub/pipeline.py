@@ -15,18 +15,24 @@ from django.utils import timezone
 from hub.celery import app
 from inference.models import Derivative
 from registry import lifecycle, uploads
-from registry.lifecycle import DerivativeState, FileState
+from registry.lifecycle import DerivativeState, FileState, RescanState
 from registry.models import File
+from scanner.models import Rescan
 
 log = logging.getLogger(__name__)
 
 
+FIRST, LAST = 0, 9
+"""Priorities of messages in one queue, as kombu counts them on a Redis broker: a worker takes every 0 before any 9."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """The task that a state calls for, and the queue whose workers do it."""
+    """The task that a state calls for, the queue whose workers do it, and whether others in that queue go first."""
 
     task: str
     queue: str
+    priority: int = FIRST
 
 
 TABLE: dict[tuple[type, str], Stage] = {
@@ -34,8 +40,9 @@ TABLE: dict[tuple[type, str], Stage] = {
     (File, FileState.CLEAN): Stage("inference.settle", "cpu"),
     (File, FileState.DANGER): Stage("scanner.seal", "cpu"),
     (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
+    (Rescan, RescanState.WANTED): Stage("scanner.rescan", "cpu", LAST),
 }
-LIVES = (File, Derivative)
+LIVES = (File, Derivative, Rescan)
 
 SEND_AGAIN_AFTER = timedelta(seconds=45)
 """A row that still waits this long after a worker was told of it is sent again: within a minute, as promised."""
@@ -57,7 +64,7 @@ def nudge(model: type, pk: int, state: str) -> bool:
     """Tell a worker that a row waits. False when the broker is away: the sweep will tell again, so nothing is lost."""
     stage = TABLE[model, state]
     try:
-        app.send_task(stage.task, args=[pk], queue=stage.queue, retry=False)
+        app.send_task(stage.task, args=[pk], queue=stage.queue, priority=stage.priority, retry=False)
     except Exception as error:  # whatever a broker client raises: a nudge may fail, the request may not
         log.warning("broker away, %s %s waits for the sweep: %s", model.__name__, pk, error)
         return False
@@ -69,7 +76,7 @@ def sweep() -> dict[str, int]:
     """Find what was lost: claims whose lease ended, rows that wait untold, uploads that nobody continues. Counts of each."""
     found = {"reclaimed": sum(lifecycle.reclaim(model) for model in LIVES), "expired": uploads.expire(), "sent": 0}
     for (model, state), stage in TABLE.items():
-        if waiting_messages(stage.queue) < BATCH:
+        if waiting_messages(stage.queue, stage.priority) < BATCH:
             found["sent"] += _send_waiting(model, state)
     return found
 
@@ -80,10 +87,11 @@ def _send_waiting(model: Any, state: str) -> int:
     return sum(nudge(model, pk, state) for pk in rows)
 
 
-def waiting_messages(queue: str) -> int:
-    """Messages that wait in a queue; 0 when the broker does not answer (sending will say so itself)."""
+def waiting_messages(queue: str, priority: int = FIRST) -> int:
+    """Messages of one priority that wait in a queue; 0 when the broker does not answer (sending will say so itself)."""
     try:
         with app.connection_for_read() as connection:
-            return int(connection.default_channel.client.llen(queue))
+            channel = connection.default_channel
+            return int(channel.client.llen(channel._q_for_pri(queue, priority)))
     except Exception:
         return 0

@@ -205,6 +205,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 200
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "refresh-verdicts": {"task": "hub.refresh_verdicts", "schedule": 10.0, "options": {"expires": 30}},
     "tidy": {"task": "hub.tidy", "schedule": 900.0, "options": {"expires": 900}},
 }
 LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)

@@ -1,4 +1,4 @@
-"""Celery tasks of the hub itself: the sweep, and folding what is counted on the side."""
+"""Celery tasks of the hub itself: the sweep, verdicts that are to be renewed, folding what is counted on the side."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from celery import shared_task
 
 from hub import pipeline
 from registry import cleanup, counters
+from scanner import rescans
 
 
 @shared_task(name="hub.sweep")
 def sweep() -> dict[str, int]:
     """Every ten seconds, by beat."""
     return {**pipeline.sweep(), "folded": counters.fold()}
+
+
+@shared_task(name="hub.refresh_verdicts")
+def refresh_verdicts() -> dict[str, int]:
+    """Every ten seconds, by beat: what an older scanner or policy has judged is judged again, a few at a time."""
+    return rescans.refresh()
 
 
 @shared_task(name="hub.tidy")

@@ -16,19 +16,20 @@ from registry.formats.errors import FormatError
 from registry.identify.detect import identify
 from registry.lifecycle import FileState
 from registry.models import Blob, File, TensorIndex, Verdict
-from scanner import run
+from scanner import releases, run, verdicts
 from scanner.models import ScanReport
 from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, misnamed
+from scanner.verdicts import verdict_key
 
+__all__ = ["examine", "judge", "record", "seal", "verdict_key"]
 log = logging.getLogger(__name__)
 
 UNDERSTOOD = frozenset({"torch-zip", "torch-legacy", "pickle", "safetensors"})
 """Kinds that the scanner reads whole whatever they are called, so that a wrong name alone says nothing of the bytes."""
 
 
-def verdict_key() -> str:
-    """What a verdict holds for: another scanner or policy must look again."""
-    return f"{SCANNER_VERSION}/{POLICY_VERSION}"
+class NotJudged(RuntimeError):
+    """The scanner could not do its work on bytes that have a verdict: that one stays, and the work is tried again."""
 
 
 def examine(file: File) -> None:
@@ -42,6 +43,7 @@ def examine(file: File) -> None:
         else:
             _check_name(file, blob)
             timeline.mark(file, "scan", "Known bytes: the verdict of the same scanner and policy holds.")
+            _identify_later(file, blob)
     _move_on(file, blob)
 
 
@@ -53,14 +55,26 @@ def _check_name(file: File, blob: Blob) -> None:
 
 
 def _scan(file: File, blob: Blob, path: Path) -> None:
+    before = blob.verdict
     with timeline.step(file, "scan", total_bytes=blob.size_bytes) as step:
-        report = run.scan_path(path, name=file.name, timeout=settings.SCAN_TIMEOUT_SECONDS)
-        directory = report.pop("directory", None)
-        _refuse_if_only_the_name_lies(report)
+        report, directory = judge(path, name=file.name)
+        if before not in {Verdict.PENDING, Verdict.ERROR} and verdicts.is_trouble(report):
+            raise NotJudged(str(report["findings"][0].get("message", "")))
         record(blob, report, directory)
         step.note(f"{blob.verdict}: {report.get('kind', '')}")
     if directory and blob.verdict in {Verdict.SUCCESS, Verdict.SUSPICIOUS}:
         _identify(file, blob, directory)
+
+
+def judge(path: Path, *, name: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """(report, tensor directory or None) of the bytes at `path` as every scanner that is set up sees them; keeps nothing.
+
+    Raises `FormatError` where nothing is wrong but that `name` does not fit the bytes.
+    """
+    report = run.scan_path(path, name=name, timeout=settings.SCAN_TIMEOUT_SECONDS)
+    directory = report.pop("directory", None)
+    _refuse_if_only_the_name_lies(report)
+    return report, directory
 
 
 def _refuse_if_only_the_name_lies(report: dict[str, Any]) -> None:
@@ -72,15 +86,27 @@ def _refuse_if_only_the_name_lies(report: dict[str, Any]) -> None:
 
 @transaction.atomic
 def record(blob: Blob, report: dict[str, Any], directory: dict[str, Any] | None) -> ScanReport:
-    """Keep a report, and on the blob what the rest of the hub asks for: verdict, key, container, tensor directory."""
+    """Keep a report, and on the blob what the rest of the hub asks for: verdict, key, container, tensor directory.
+
+    A release of these bytes ends where the report finds anything that nobody has accepted.
+    """
+    verdicts.locked(blob)
+    before = verdicts.newest_report(blob)
     verdict = report["verdict"] if report["verdict"] in Verdict.values else Verdict.ERROR
     row = ScanReport.objects.create(blob=blob, verdict=verdict, scanner=SCANNER_VERSION, policy=POLICY_VERSION, report=report)
     blob.verdict, blob.verdict_key = verdict, verdict_key()
     blob.scanned_at, blob.container = timezone.now(), str(report.get("kind", ""))[:40]
-    blob.save(update_fields=["verdict", "verdict_key", "scanned_at", "container"])
+    blob.released = releases.hold_or_end(blob, row, before)
+    blob.save(update_fields=["verdict", "verdict_key", "scanned_at", "container", "released"])
     if directory:
         TensorIndex.keep(blob, directory)
     return row
+
+
+def _identify_later(file: File, blob: Blob) -> None:
+    """What a rescan let through was never identified: an error has no tensors to tell it by."""
+    if not blob.detected and blob.cleared and hasattr(blob, "tensor_index"):
+        _identify(file, blob, blob.tensor_index.directory.to_json())
 
 
 def _identify(file: File, blob: Blob, directory: dict[str, Any]) -> None:
@@ -97,36 +123,52 @@ def _identify(file: File, blob: Blob, directory: dict[str, Any]) -> None:
 
 
 def _move_on(file: File, blob: Blob) -> None:
-    if blob.verdict == Verdict.SUCCESS:
-        if blob.sealed:
-            storage.unseal(blob)
-            Blob.objects.filter(pk=blob.pk).update(sealed=False)
-        lifecycle.advance(file, FileState.CLEAN, error_code="", error="")
-        return
-    finding = _worst_finding(blob)
-    if blob.verdict == Verdict.ERROR:
-        lifecycle.fail(file, f"scan:{finding['code']}", finding["message"])
-    else:
-        lifecycle.advance(file, FileState.DANGER, error_code=f"scan:{finding['code']}", error=finding["message"])
+    """Move the examined file by the verdict in force, and with it whatever else rests on the same bytes."""
+    _put_where_it_belongs(blob)
+    with transaction.atomic():
+        blob = verdicts.locked(blob)
+        if blob.cleared:
+            _let_through(file, blob)
+        else:
+            code, sentence = verdicts.reason_of(blob)
+            if blob.verdict == Verdict.ERROR:
+                lifecycle.fail(file, code, sentence)
+            else:
+                lifecycle.advance(file, FileState.DANGER, error_code=code, error=sentence)
+        verdicts.follow(blob, f"Judged again by scanner {blob.verdict_key}, because the same bytes came once more: {blob.verdict}.")
 
 
-def _worst_finding(blob: Blob) -> dict[str, str]:
-    report = blob.scan_reports.first()  # type: ignore[attr-defined]
-    findings = report.report.get("findings") or [] if report else []
-    order = {"danger": 0, "error": 1, "suspicious": 2}
-    worst = min(findings, key=lambda finding: order.get(finding.get("severity"), 3), default=None)
-    if worst is None:
-        return {"code": "no-answer", "message": "The scanner gave no answer, and that counts as a no. Try again, or tell the admin."}
-    return {"code": str(worst.get("code", ""))[:50], "message": str(worst.get("message", ""))}
+def _let_through(file: File, blob: Blob) -> None:
+    release = releases.in_force(blob)
+    if release:
+        timeline.mark(file, "released", f"Suspicious, and released by {release.by_name}: {release.reason}")
+    lifecycle.advance(file, FileState.CLEAN, error_code="", error="")
+
+
+@transaction.atomic
+def _put_where_it_belongs(blob: Blob, *, seal: bool = False) -> None:
+    """Bring cleared bytes back to the open store; with `seal` also the others to the sealed one. Its own transaction: what is
+    moved stays moved, whatever becomes of the file.
+    """
+    blob = verdicts.locked(blob)
+    if blob.cleared and blob.sealed:
+        storage.unseal(blob)
+        Blob.objects.filter(pk=blob.pk).update(sealed=False)
+    elif seal and not blob.cleared:
+        storage.seal(blob)
+        Blob.objects.filter(pk=blob.pk).update(sealed=True)
 
 
 def seal(file: File) -> None:
-    """Move the bytes of a dangerous file to the sealed store, and with them every other file that stands on the same bytes."""
-    blob = file.blob
-    if blob is not None:
-        storage.seal(blob)
-        Blob.objects.filter(pk=blob.pk).update(sealed=True)
-        for other in File.objects.filter(blob=blob, state=FileState.READY):
-            lifecycle.advance(other, FileState.DANGER, error_code=file.error_code, error=file.error)
-    timeline.mark(file, "quarantined", file.error)
-    lifecycle.advance(file, FileState.QUARANTINED)
+    """Move the bytes of a dangerous file to the sealed store, and with them every other file that stands on the same bytes.
+
+    Where they were cleared in the meantime they stay, and the file is examined again.
+    """
+    if file.blob is not None:
+        _put_where_it_belongs(file.blob, seal=True)
+    with transaction.atomic():
+        blob = verdicts.locked(file.blob) if file.blob else None
+        timeline.mark(file, "quarantined", file.error)
+        lifecycle.advance(file, FileState.QUARANTINED)
+        if blob is not None:
+            verdicts.follow(blob)

@@ -79,6 +79,7 @@ class Rescan(Living):
     blob = models.ForeignKey(Blob, models.CASCADE, related_name="rescans")
     reason = models.CharField(max_length=8, choices=Reason.choices)
     state = models.CharField(max_length=10, choices=RescanState.choices, default=RescanState.WANTED)
+    key = models.CharField(max_length=80, blank=True, help_text="Scanner and policy version under which it was asked for.")
     before = models.CharField(max_length=10, blank=True, help_text="The verdict when it was asked for.")
     after = models.CharField(max_length=10, blank=True, help_text="The verdict that came out.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from celery import shared_task
 
 from registry import lifecycle, work
-from registry.lifecycle import FileState
+from registry.lifecycle import FileState, RescanState
 from registry.models import File
-from scanner import examination
+from scanner import examination, rescans
+from scanner.models import Rescan
 
 
 @shared_task(name="scanner.examine")
@@ -27,3 +28,11 @@ def seal(file_id: int) -> None:
             examination.seal(file)
         except lifecycle.LostRace:
             return
+
+
+@shared_task(name="scanner.rescan")
+def rescan(rescan_id: int) -> None:
+    """wanted -> scanning -> done or failed; the files on these bytes only move by what comes out."""
+    row = lifecycle.take(Rescan, rescan_id, RescanState.WANTED)
+    if row:
+        work.run(row, RescanState.SCANNING, rescans.work)

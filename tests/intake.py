@@ -16,6 +16,7 @@ from scanner import tasks as scanner_tasks
 TASKS = {
     "scanner.examine": scanner_tasks.examine,
     "scanner.seal": scanner_tasks.seal,
+    "scanner.rescan": scanner_tasks.rescan,
     "inference.settle": inference_tasks.settle,
     "inference.derive": inference_tasks.derive,
 }

@@ -32,7 +32,8 @@ def broker(settings: Any) -> Iterator[str]:
 
 def _empty() -> None:
     with app.connection_for_write() as connection:
-        connection.default_channel.client.delete("cpu", "gpu")
+        client = connection.default_channel.client
+        client.delete("gpu", *client.keys("cpu*"))  # one list per priority
 
 
 @pytest.mark.parametrize("model", pipeline.LIVES)

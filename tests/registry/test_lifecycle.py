@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 
 from registry import lifecycle
-from registry.lifecycle import DERIVATIVE_LIFE, FILE_LIFE, DerivativeState, FileState, Life, LostRace, NotAMove
+from registry.lifecycle import DERIVATIVE_LIFE, FILE_LIFE, RESCAN_LIFE, DerivativeState, FileState, Life, LostRace, NotAMove, RescanState
 from registry.models import File
 from tests.factories import FileFactory
 
-LIVES = [(FILE_LIFE, FileState), (DERIVATIVE_LIFE, DerivativeState)]
+LIVES = [(FILE_LIFE, FileState), (DERIVATIVE_LIFE, DerivativeState), (RESCAN_LIFE, RescanState)]
 
 
 @pytest.fixture
