@@ -92,12 +92,12 @@ def checkpoint(folder: Path, gib: float, rounds: int, timeout: float) -> list[st
         ways = large_ways(timeout, stack)
         for way in ways:
             way.ask(path)
-        answers = {way.title: [] for way in ways}  # type: dict[str, list[Answer]]
+        answers: dict[str, list[Answer]] = {way.title: [] for way in ways}
         for _ in range(rounds):
             for way in ways:
                 answers[way.title].append(way.ask(path))
     rows = [measured(title, given) for title, given in answers.items()]
-    print(table(("way", "said", "median s", "min s", "max s", "peak RSS MB"), rows))
+    print(table(("way", "said", "median s", "min s", "max s", "peak RSS MB"), rows, left=2))
     return [*heavy(ways, answers), *ratios(answers)]
 
 
@@ -186,7 +186,7 @@ def bombs(folder: Path, tools: Sequence[Tool], timeout: float) -> list[str]:
                     f"{name} takes {answer.seconds:.2f} s and {rss:.0f} MB for {title} (target {BOMB_SECONDS:g} s, {BOMB_RSS_MB} MB)"
                 )
     print(f"\nbombs, once each, {timeout:g} s at most")
-    print(table(("bomb", "scanner", "said", "s", "peak RSS MB"), rows))
+    print(table(("bomb", "scanner", "said", "s", "peak RSS MB"), rows, left=3))
     print(f"no target for what is stored: its opcodes are really read, up to the limit of {opcode_limit():,}")
     return missed
 

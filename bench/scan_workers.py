@@ -69,19 +69,21 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": self.folder.name, "BENCH_TIMEOUT": str(self.timeout)}
-        self.process = process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder.name,
-            env=environment,
-            start_new_session=True,
-        )
+        complaints = Path(self.folder.name) / "stderr"
+        with complaints.open("wb") as errors:
+            self.process = process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=self.folder.name,
+                env=environment,
+                start_new_session=True,
+            )
         line, _ = _line(process, START_SECONDS)
         if not line:
             self._stop()
-            raise RuntimeError(f"{self.tool.label} does not start: {' '.join(self.command)}")
+            raise RuntimeError(f"{self.tool.label} does not start:\n{complaints.read_text(errors='replace')[-2000:]}")
         return process
 
     def _stop(self) -> None:
