@@ -210,6 +210,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)
 SCAN_TIMEOUT_SECONDS = env.int("WEIGH_SCAN_TIMEOUT_SECONDS", default=60)
+SCAN_SECOND_OPINIONS = env.bool("WEIGH_SECOND_OPINIONS", default=True)
+CLAMD_SOCKET = env("CLAMD_SOCKET", default="")  # path of a ClamAV daemon's unix socket; empty: no virus scanner
 
 # --- API ----------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

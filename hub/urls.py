@@ -8,10 +8,12 @@ from django.urls import include, path
 from hub.api.civitai import urls as civitai
 from hub.downloads import serve
 from hub.health import healthz
+from hub.metrics import metrics
 from hub.web import urls as web
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("healthz/metrics", metrics, name="metrics"),
     path("system/", admin.site.urls),  # not admin/: the first account is called admin, and `/<creator>/<slug>` are its models
     path("accounts/", include("allauth.account.urls")),
     path("api/hub/", include("hub.api.hub.urls")),
