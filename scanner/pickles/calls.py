@@ -1,25 +1,16 @@
-"""What happens when a pickle calls something or sets its state: the policy's contract is checked, a symbolic result comes back.
+"""What happens when a pickle calls something: the policy's contract is checked, a symbolic result comes back.
 
-Nothing is called here. Contracts of single functions live in `contracts` and `tensors`; this module decides which one applies.
+Nothing is called here. Contracts of single functions live in `contracts`, `numpycalls` and `tensors`; this module decides which applies.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from scanner.pickles.contracts import CONTRACTS, set_known_state
+from scanner.pickles.contracts import CONTRACTS, FUNCTIONS
 from scanner.pickles.policy import DANGEROUS, NAME_ONLY, UNKNOWN
+from scanner.pickles.states import Judge, check_tensor_state, data_only
 from scanner.pickles.tensors import Breach, need
-from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, StorageRef, Tensor, Unknown, Value, show
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
-
-
-class Judge(Protocol):
-    """What a call needs of the machine: a place for findings and a budget for looking into arguments."""
-
-    def find(self, severity: str, code: str, message: str, args: str = "", note: str = "") -> None: ...
-
-    def spend(self, visits: int) -> None: ...
+from scanner.pickles.values import Glob, Group, Instance, Mapping, Value, show
 
 
 def call(judge: Judge, callee: Value, args: tuple[Value, ...], *, kwargs: Value, how: str) -> Value:
@@ -47,19 +38,24 @@ def _contracted(judge: Judge, callee: Glob, args: tuple[Value, ...], how: str) -
         judge.find("danger", "P-CALL", f"`{callee.dotted}` may only be named, and this file calls it.", show(args), "called")
         return UNKNOWN_VALUE
     judge.spend(sum(_width(arg) for arg in args))
+    contract = callee.contract
     try:
-        if callee.contract == "rebuild_from_type":
+        need(how == "call" or contract not in FUNCTIONS, "it is made instead of called")
+        if contract == "rebuild_from_type":
             return _rebuild_from_type(judge, args)
-        if callee.contract in DEEP:
+        if contract == "rebuild_parameter_with_state":
+            need(len(args) == 4, "it has the wrong number of arguments")
+            check_tensor_state(judge, args[3])
+        if contract in DEEP:
             data_only(judge, args)
-        return CONTRACTS[callee.contract](args, how)
+        return CONTRACTS[contract](args, how)
     except Breach as breach:
         message = f"`{callee.dotted}` is called in a way that torch never writes: {breach}."
         judge.find("danger", "P-CONTRACT", message, show(args), "outside of its contract")
         return UNKNOWN_VALUE
 
 
-DEEP = frozenset({"group", "counter", "namespace", "path"})
+DEEP = frozenset({"set", "frozenset", "counter", "path"})
 """Contracts whose arguments must be plain data all the way down."""
 
 
@@ -69,83 +65,23 @@ def _rebuild_from_type(judge: Judge, args: tuple[Value, ...]) -> Value:
     function, kind, inner, state = args
     need(type(function) is Glob and function.contract.startswith("rebuild_"), "it calls something that builds no tensor")
     need(function.contract != "rebuild_from_type", "it calls itself")
-    need(type(kind) is Glob, "it makes an object of something that is not a type")
-    need(kind.safety == UNKNOWN or (kind.contract == "name" and kind.module.startswith("torch")), "it makes no tensor type")
+    need(type(kind) is Glob and (kind.safety == UNKNOWN or kind.dotted in _TENSOR_TYPES), "it makes no tensor type")
     need(type(inner) is tuple, "its arguments are not a tuple")
-    check_attributes(judge, state)
+    check_tensor_state(judge, state)
+    if function.contract == "rebuild_parameter_with_state":
+        need(len(inner) == 4, "it has the wrong number of arguments")
+        check_tensor_state(judge, inner[3])
     return CONTRACTS[function.contract](inner, "call")
 
 
-def set_state(judge: Judge, target: Value, state: Value) -> None:
-    """BUILD: what is set must be plain data, on something that takes a state; findings go to `judge`."""
-    if type(target) is Instance and target.glob.safety == UNKNOWN:
-        target.state = state
-        return
-    try:
-        if type(target) is Mapping or (type(target) is Data and target.kind in ("namespace", "ParameterDict")):
-            check_attributes(judge, state)
-        set_known_state(target, state)
-    except Breach as breach:
-        message = f"This file sets the inner state of something in a way that torch never writes: {breach}."
-        judge.find("danger", "P-BUILD", message, show((target, state)), "sets a state")
-
-
-def check_attributes(judge: Judge, state: Value) -> None:
-    """An attribute state: None, a dictionary of names to plain data, or the pair of one with no slots."""
-    if type(state) is tuple and len(state) == 2:
-        need(state[1] is None or (type(state[1]) is Mapping and not state[1].pairs), "it sets slots")
-        state = state[0]
-    if state is None:
-        return
-    need(type(state) is Mapping, "the state is not a dictionary")
-    need(all(type(key) is str and not key.startswith("__") for key, _ in state.pairs), "an attribute has no plain name")
-    data_only(judge, [value for _, value in state.pairs])
-
-
-def is_key(value: Value, depth: int = 4) -> bool:
-    """Whether a value can be hashed without running code: scalars, names, small tuples of them, paths and dtypes."""
-    kind = type(value)
-    if kind in SCALARS or kind is Glob:
-        return True
-    if kind is tuple:
-        return depth > 0 and len(value) <= 16 and all(is_key(item, depth - 1) for item in value)
-    return (kind is Data and value.kind in ("path", "torch.device", "torch.Size", "bytes", "number")) or kind is Instance
-
-
-_LEAVES = (*SCALARS, Tensor, StorageRef, Data)
-
-
-def data_only(judge: Judge, value: Value) -> None:
-    """Raise `Breach` where anything inside is neither plain data nor a tensor; each shared value is looked at once."""
-    seen: set[int] = set()
-    todo: list[Value] = [value]
-    while todo:
-        item = todo.pop()
-        kind = type(item)
-        if kind in _LEAVES:
-            continue
-        if kind is Glob:
-            need(item.contract in ("dtype", "constant", "name", "storage") or item.safety == UNKNOWN, f"it holds `{item.dotted}`")
-            continue
-        if kind is Instance:
-            continue  # an unknown class makes the file suspicious already, and what it is made of was judged there
-        need(kind is not Unknown, "it holds the result of something that must not run")
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        inner = _inside(item)
-        judge.spend(len(inner) + 1)
-        todo.extend(inner)
+_TENSOR_TYPES = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"})
 
 
 def _width(item: Value) -> int:
     """How many values a contract may have to look at: copying one long list for each of many calls must cost the file, not us."""
-    if type(item) in (list, tuple):
+    kind = type(item)
+    if kind in (list, tuple):
         return len(item)
-    return len(item.pairs) if type(item) is Mapping else len(item.items) if type(item) is Group else 1
-
-
-def _inside(item: Value) -> list[Value]:
-    if type(item) is Mapping:
-        return [part for pair in item.pairs for part in pair]
-    return item.items if type(item) is Group else list(item)
+    if kind in (str, bytes):
+        return len(item) >> 8
+    return len(item.pairs) if kind is Mapping else len(item.items) if kind is Group else 1

@@ -28,6 +28,7 @@ class Harvest:
         self._others: list[OtherEntry] = []
         self._open: set[int] = set()
         self._taken: set[Path] = set()
+        self._doubles: dict[Path, int] = {}
         self._left = LIMITS.entries
 
     def collect(self, root: Value) -> TensorDirectory:
@@ -71,9 +72,10 @@ class Harvest:
 
     def _free(self, path: Path) -> Path:
         """The path itself, or with a number behind its last key where an odd file has two values under one path."""
-        candidate, number = path, 2
+        candidate = path
         while candidate in self._taken:
-            candidate, number = (*path[:-1], f"{path[-1] if path else ''}#{number}"), number + 1
+            self._doubles[path] = self._doubles.get(path, 1) + 1  # remembered, or many equal paths would cost their square
+            candidate = (*path[:-1], f"{path[-1] if path else ''}#{self._doubles[path]}")
         self._taken.add(candidate)
         return candidate
 

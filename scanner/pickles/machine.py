@@ -11,14 +11,16 @@ from collections.abc import Callable
 
 from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
-from scanner.pickles.calls import call, is_key, set_state
+from scanner.pickles.calls import call
+from scanner.pickles.contracts import is_key
 from scanner.pickles.limits import LIMITS
 from scanner.pickles.opcodes import OPCODES, Stream
 from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN
 from scanner.pickles.report import Finding, Import, Report, disassemble
+from scanner.pickles.states import set_state
 from scanner.pickles.tensors import Breach, StorageTable
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
-from scanner.pickles.values import Glob, Group, Instance, Mapping, Unknown, Value, show
+from scanner.pickles.values import Data, Glob, Group, Instance, Mapping, Unknown, Value, show
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TORCH_ALIASES = {"torch.tensor": "torch._tensor"}
@@ -244,6 +246,10 @@ class Machine:
             if items:
                 self._wrong_target(target)
             return
+        if type(target) is Mapping and target.sealed and items:
+            self.find(
+                "danger", "P-SETITEM", "Items are put into something after it was used as empty; that would hide hooks, which are code."
+            )
         for key, value in zip(items[::2], items[1::2], strict=True):
             self._check_key(key)
             target.pairs.append((key, value))
@@ -255,6 +261,8 @@ class Machine:
     def _op_additems(self, _: Value) -> None:
         items = self._pop_mark()
         target = self._top()
+        if not items:
+            return
         if type(target) not in (Group, Instance) or (type(target) is Group and target.kind != "set"):
             self._wrong_target(target)
             return
@@ -348,7 +356,7 @@ class Machine:
         self.find("danger", "P-BUFFER", "This file takes data from outside of itself, which no checkpoint does.")
 
     def _op_bytearray8(self, raw: bytes) -> None:
-        self._stack.append(raw)
+        self._stack.append(Data("bytearray", f"{len(raw)} bytes"))
 
     def _op_persid(self, _: bytes) -> None:
         self.find("danger", "P-PERSID", "This file refers to outside data by text, which no checkpoint does.")

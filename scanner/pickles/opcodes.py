@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from math import isinf
 from typing import Any
 
 from registry.formats.errors import FormatError, LimitExceeded
@@ -119,11 +120,12 @@ def _decode(raw: bytes, stream: Stream) -> str:
         raise FormatError("P-PARSE", "A text of the pickle is not valid UTF-8.", offset=stream.position) from error
 
 
-def _py2_text(raw: bytes) -> str | bytes:
-    # torch.load passes encoding="utf-8"; what does not decode stays bytes, as under encoding="bytes".
+def _py2_text(raw: bytes, stream: Stream) -> str | bytes:
+    # torch.load passes encoding="utf-8" and fails on other bytes; under encoding="bytes" or "latin1" a loader goes on.
     try:
         return raw.decode()
     except UnicodeDecodeError:
+        stream.odd()
         return raw
 
 
@@ -131,11 +133,11 @@ def _binstring(stream: Stream) -> str | bytes:
     count = _signed4(stream)
     if count < 0:
         raise FormatError("P-PARSE", "The pickle states a negative length.", offset=stream.position)
-    return _py2_text(_sized(stream, count, LIMITS.text))
+    return _py2_text(_sized(stream, count, LIMITS.text), stream)
 
 
 def _short_binstring(stream: Stream) -> str | bytes:
-    return _py2_text(stream.take(stream.byte()))
+    return _py2_text(stream.take(stream.byte()), stream)
 
 
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|(.)|$)", re.DOTALL)
@@ -154,10 +156,12 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _quoted(stream: Stream) -> str | bytes:
-    raw = stream.line().rstrip(b"\t\n\r\x0b\x0c ")
+    raw = stream.line()
     if len(raw) < 2 or raw[0] != raw[-1] or raw[:1] not in (b"'", b'"'):
         raise FormatError("P-PARSE", "A quoted text of the pickle is not quoted.", offset=stream.position)
-    return _py2_text(_ESCAPE.sub(_unescape, raw[1:-1]))
+    if not raw.isascii():
+        stream.odd()  # nothing that writes this opcode leaves such bytes unescaped, and readers disagree on them
+    return _py2_text(_ESCAPE.sub(_unescape, raw[1:-1]), stream)
 
 
 def _raw_unicode(stream: Stream) -> str:
@@ -190,7 +194,11 @@ def _int_line(stream: Stream) -> int | bool:
     raw = stream.line()
     if raw in (b"00", b"01"):
         return raw == b"01"
-    return _number(stream, raw, 0)
+    if raw[:1] == b"\0":  # strtol finds no digit, stops at the NUL, and that counts as the end
+        stream.odd()
+        return False if len(raw) == 2 else 0
+    value = _number(stream, raw, 0)
+    return bool(value) if len(raw) == 2 and value in (0, 1) else value
 
 
 def _long_line(stream: Stream) -> int:
@@ -214,10 +222,14 @@ def _long_binary(width: int) -> Callable[[Stream], int]:
 
 def _float_line(stream: Stream) -> float:
     raw = stream.line()
+    text = raw.partition(b"\0")[0]
     if not _FLOAT.fullmatch(raw):
         stream.odd()
     try:
-        return float(raw.partition(b"\0")[0])
+        value = float(text)
+        if (isinf(value) and any(digit in text for digit in b"0123456789")) or text != text.strip() or b"_" in text:
+            raise ValueError  # C reports the overflow, skips no blanks and knows no underscores
+        return value
     except ValueError as error:
         raise FormatError("P-PARSE", "A number of the pickle is not a number.", offset=stream.position) from error
 

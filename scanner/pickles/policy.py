@@ -44,6 +44,7 @@ class Policy:
         self._roots = {root: entry["reason"] for entry in data["dangerous_roots"] for root in entry["roots"]}
         for root in (*sys.stdlib_module_names, *data["removed_stdlib"]):
             self._roots.setdefault(root, data["dangerous_stdlib"])
+        self._lower = {root.lower() for root in self._roots}
         self._whole = (tuple(data["whole_modules"]["prefixes"]), data["whole_modules"]["reason"])
         self._third = [(tuple(entry["prefixes"]), entry["reason"]) for entry in data["third_party"]]
         self._stranger: str = data["third_party_unknown"]
@@ -70,6 +71,8 @@ class Policy:
                 return Rule(DANGEROUS, "", reason)
         if parts[0] in self._roots:
             return Rule(DANGEROUS, "", self._roots[parts[0]])
+        if parts[0].lower() in self._lower:
+            return Rule(DANGEROUS, "", self._spelling)  # on a file system without case it is the same module
         for prefixes, reason in self._third:
             if f"{module}.".startswith(prefixes):
                 return Rule(UNKNOWN, "", reason)

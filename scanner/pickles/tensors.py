@@ -5,10 +5,12 @@ Signatures: torch/_utils.py (2.13). A view that reaches outside its storage read
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from math import prod
 
 from registry.formats.dtypes import SIZES, TORCH_DTYPES, TORCH_STORAGES
+from scanner.pickles.policy import UNKNOWN
 from scanner.pickles.values import SCALARS, Data, Glob, Mapping, StorageRef, Tensor, Value
 
 _OTHER_STORAGES = {"ComplexDoubleStorage": 16, "QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4, "QUInt4x2Storage": 1}
@@ -18,6 +20,9 @@ _OTHER_STORAGES |= {"QUInt2x4Storage": 1, "UntypedStorage": 1, "_UntypedStorage"
 _OTHER_DTYPES = {"complex128": 16, "cdouble": 16, "complex32": 4, "chalf": 4}
 _SYNONYMS = {"float": "float32", "half": "float16", "double": "float64", "short": "int16", "int": "int32", "long": "int64"}
 _SYNONYMS |= {"cfloat": "complex64"}
+
+_LOCATION = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
+"""Devices as torch names them: cpu, cuda:0, mps:0, xla:1, meta, privateuseone."""
 
 MAX_DIMENSIONS = 64
 MAX_KEY = 200
@@ -42,6 +47,7 @@ class StorageTable:
     sizes: dict[str, int] | None
     legacy: bool = False
     used: dict[str, StorageRef] = field(default_factory=dict)
+    _parts: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def resolve(self, saved: Value) -> StorageRef | Glob:
         """The storage of one persistent id; raises `Breach` unless it is exactly the tuple torch writes.
@@ -50,7 +56,7 @@ class StorageTable:
         """
         if self.legacy and type(saved) is tuple and len(saved) == 4 and type(saved[0]) is str and saved[0] == "module":
             plain = type(saved[1]) is Glob and all(type(text) in (str, type(None)) for text in saved[2:])
-            need(plain, "it is not a class with its source")
+            need(plain and (saved[1].safety == UNKNOWN or saved[1].contract == "parameterdict"), "it is not a module with its source")
             named: Glob = saved[1]
             return named
         need(type(saved) is tuple and len(saved) == (6 if self.legacy else 5), "it is not the tuple torch writes")
@@ -58,10 +64,19 @@ class StorageTable:
         need(type(word) is str and word == "storage", "it is not about a storage")
         need(type(kind) is Glob and kind.contract == "storage", "its type is not a torch storage")
         need(type(key) is str and key.isascii() and key.isprintable() and 0 < len(key) <= MAX_KEY, "its key is not a plain text")
-        need(type(location) is str and len(location) <= MAX_KEY, "its device is not a plain text")
+        need(type(location) is str and _LOCATION.fullmatch(location), "its device is not a plain text")
         need(is_count(numel), "its length is not a whole number")
         found = self._known(key, kind.name, numel)
-        return found if not self.legacy or saved[5] is None else _view(found, saved[5])
+        return found if not self.legacy or saved[5] is None else self._part(found, saved[5])
+
+    def _part(self, root: StorageRef, view: Value) -> StorageRef:
+        need(type(view) is tuple and len(view) == 3 and type(view[0]) is str, "its view is not what torch writes")
+        name, start, count = view
+        need(is_count(start) and is_count(count) and start + count <= root.numel, "its view reaches outside of the storage")
+        # torch keeps views and storages under their names in one table, and takes what it finds there first.
+        known = self._parts.setdefault(name, (root.key, start, count))
+        need(known == (root.key, start, count) and name not in self.used, "one view is described in two ways")
+        return StorageRef(root.key, root.kind, root.dtype, root.itemsize, count, start)
 
     def _known(self, key: str, kind: str, numel: int) -> StorageRef:
         dtype = TORCH_STORAGES.get(kind)
@@ -71,18 +86,12 @@ class StorageTable:
         if known is not None:
             need(known.kind == kind and known.numel == numel, "one storage is described in two ways")
             return known
+        need(key not in self._parts, "one storage is described in two ways")
         if self.sizes is not None:
             need(key in self.sizes, "the storage is not in the file")
             need(numel * itemsize <= self.sizes[key], "the storage is smaller than stated")
         self.used[key] = StorageRef(key, kind, dtype, itemsize, numel)
         return self.used[key]
-
-
-def _view(root: StorageRef, view: Value) -> StorageRef:
-    need(type(view) is tuple and len(view) == 3 and type(view[0]) is str, "its view is not what torch writes")
-    _, start, count = view
-    need(is_count(start) and is_count(count) and start + count <= root.numel, "its view reaches outside of the storage")
-    return StorageRef(root.key, root.kind, root.dtype, root.itemsize, count, start)
 
 
 def is_count(value: Value) -> bool:
@@ -114,9 +123,16 @@ def _strided(view: tuple[Value, ...], dtype: str | None, itemsize: int, special:
     return Tensor(storage, dtype, shape, offset, steps, special)
 
 
+def seal(value: Value) -> None:
+    """Loaders keep this very object: nothing may be put into it after it was looked at."""
+    if type(value) is Mapping:
+        value.sealed = True
+
+
 def _check_rest(requires_grad: Value, hooks: Value) -> None:
     need(type(requires_grad) is bool, "requires_grad is not true or false")
     need(is_empty(hooks), "it carries hooks, which are code")
+    seal(hooks)
 
 
 def rebuild_tensor(args: tuple[Value, ...]) -> Tensor:

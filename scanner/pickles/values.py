@@ -34,15 +34,19 @@ class Glob:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Mapping:
-    """A dict or a kin of it (`kind`: dict, OrderedDict, Counter, defaultdict), as the pairs in the order they were set."""
+    """A dict or a kin of it (`kind`: dict, OrderedDict, Counter, defaultdict), as the pairs in the order they were set.
+
+    `sealed`: it was accepted because it was empty, by something that keeps it.
+    """
 
     kind: str = "dict"
     pairs: list[tuple[Value, Value]] = field(default_factory=list)
+    sealed: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Group:
-    """A set, frozenset or bytearray-like flat collection whose members never hold tensors."""
+    """A set or frozenset (`kind`), whose members never hold tensors."""
 
     kind: str
     items: list[Value]
