@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     # zip archives
     "Z-BOMB": "A part of the archive unpacks to far more than its packed size, or to another size than it states.",
     "Z-CRC": "The checksum of a part does not fit its bytes.",
+    "Z-DEPTH": "An archive lies in an archive in an archive, deeper than anybody packs weights.",
     "Z-DUP": "Two parts of the archive have the same name, and programs disagree on which one counts.",
     "Z-FLAGS": "A part of the archive is encrypted or marked in a way that readers treat differently.",
     "Z-LAYOUT": "The parts of the archive do not lie side by side to the last byte: there are gaps, overlaps or a second directory.",
@@ -64,6 +65,7 @@ CODES: dict[str, str] = {
     "S-DTYPE": "A tensor is of an element type that is not known or not taken.",
     "S-DUP": "The header names a key twice, and programs disagree on which one counts.",
     "S-ENTRY": "An entry of the header lacks a field, has one too many or holds no whole numbers.",
+    "S-HEADER-SIZE": "The header states that it is longer than the file or than any header is.",
     "S-HOLE": "There are bytes between two tensors that belong to neither, in which anything could hide.",
     "S-JSON": "The header is not the plain JSON that safetensors asks for.",
     "S-METADATA": "The metadata of the header is something else than texts.",
@@ -71,6 +73,33 @@ CODES: dict[str, str] = {
     "S-OVERLAP": "Two tensors share bytes.",
     "S-SIZE": "A tensor takes more or fewer bytes than its shape and type need.",
     "S-TRAILING": "There are bytes behind the last tensor.",
+    # other kinds of files
+    "A-LAYOUT": "The tar archive is not laid out as torch wrote its oldest checkpoints, or has bytes that belong to nothing.",
+    "G-ALIGN": "The GGUF file states an alignment that no program writes.",
+    "G-DUP": "The GGUF file names a key or a tensor twice, and programs disagree on which one counts.",
+    "G-LIMIT": "The GGUF file states more parts, or longer ones, than models have.",
+    "G-NAME": "A name in the GGUF file is empty, too long or no text.",
+    "G-PADDING": "Bytes that only fill up space in the GGUF file hold data.",
+    "G-PLACE": "The tensors of the GGUF file do not lie one behind the other.",
+    "G-SHAPE": "The shape of a tensor in the GGUF file is not one that programs can have written.",
+    "G-TEMPLATE": "The chat template of the GGUF file does more than put texts together; some programs run it unguarded.",
+    "G-TRAILING": "There are bytes behind the last tensor of the GGUF file.",
+    "G-TYPE": "A value or a tensor of the GGUF file is of a type that does not exist or is not known here.",
+    "G-VERSION": "The GGUF file is of a version or byte order that is not read here.",
+    "I-LIMIT": "The picture is larger, or of more parts, than pictures are.",
+    "I-PARSE": "The picture breaks the grammar of its format.",
+    "I-TRAILING": "There are bytes behind the end of the picture, where another file may hide.",
+    "K-LAMBDA": "The Keras model holds a layer that is Python code, which runs when the model is loaded.",
+    "N-DTYPE": "The numpy array holds something else than numbers.",
+    "N-HEADER": "The header of the numpy array is not what numpy writes.",
+    "N-OBJECT": "The numpy array holds Python objects, which numpy loads by running a pickle.",
+    "N-SIZE": "The numpy array has more or fewer bytes than its shape needs.",
+    "O-DOMAIN": "The ONNX model uses operators that are not ONNX's own and come from elsewhere.",
+    "O-EXTERNAL": "The numbers of the ONNX model lie in other files beside it.",
+    "O-LARGE": "The pickles in the file are too large for other scanners to be asked about them.",
+    "O-LIMIT": "The ONNX file has more parts, or deeper ones, than models have.",
+    "O-PARSE": "The ONNX file breaks the grammar of its format.",
+    "O-PATH": "The ONNX model takes its numbers from a path outside of its own folder, and so could read any file.",
     # other voices
     "O-PEER": "Another scanner calls dangerous what ours took for harmless; a person should look before anybody loads it.",
     "V-ERROR": "The antivirus engine could not be asked or did not finish, and what was not read is not called clean.",
@@ -78,11 +107,11 @@ CODES: dict[str, str] = {
 }
 """code -> what it says of a file that has it. What exactly was found, and where, is the finding's own sentence."""
 
-FAMILIES = (
-    ("F", "The file as a whole"), ("P", "Pickles"), ("Z", "Zip archives"), ("T", "Torch checkpoints"), ("L", "Torch's old formats"),
-    ("S", "Safetensors"), ("N", "Numpy arrays"), ("G", "GGUF"), ("X", "ONNX"), ("B", "Bundles"), ("O", "Other scanners"),
-    ("V", "Antivirus"),
-)  # fmt: skip
+FAMILIES = {
+    "F": "The file as a whole", "P": "Pickles", "Z": "Zip archives", "T": "Torch checkpoints", "L": "Torch's old format",
+    "A": "Torch's oldest format, a tar", "S": "Safetensors", "N": "Numpy arrays", "G": "GGUF", "O": "ONNX", "K": "Keras",
+    "I": "Pictures", "V": "Antivirus and other scanners",
+}  # fmt: skip
 
 SAFETY: dict[str, str] = {
     "allowed": "Weights need it, and it is harmless when called as torch calls it; every call of it was compared with that.",
@@ -117,9 +146,13 @@ def layer(name: str) -> str:
     return LAYERS.get(name.rstrip("0123456789"), "")
 
 
+def family(code: str) -> str:
+    """The heading under which a code stands; a peer's word stands with the other voices."""
+    return FAMILIES.get("V" if code == "O-PEER" else code[:1], "Others")
+
+
 def families() -> list[tuple[str, list[tuple[str, str]]]]:
     """Every code in its family, in alphabetic order: [(title, [(code, sentence), ...]), ...]."""
-    titles = dict(FAMILIES)
-    initials = dict.fromkeys([*titles, *sorted({code[0] for code in CODES})])
-    rows = {initial: sorted((code, said) for code, said in CODES.items() if code[0] == initial) for initial in initials}
-    return [(titles.get(initial, "Others"), codes) for initial, codes in rows.items() if codes]
+    titles = [*FAMILIES.values(), "Others"]
+    rows = {title: sorted((code, said) for code, said in CODES.items() if family(code) == title) for title in titles}
+    return [(title, codes) for title, codes in rows.items() if codes]
