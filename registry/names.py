@@ -11,7 +11,7 @@ MAX_NAME = 180
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
 _BIDI = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
-EXTENSIONS = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".zip", ".gguf", ".onnx", ".sft"})
+EXTENSIONS = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".zip", ".gguf", ".onnx", ".sft", ".npy", ".npz"})
 """What an upload may end in; the content decides what it is, the ending only keeps obvious mistakes out early."""
 
 
@@ -26,7 +26,7 @@ def clean_file_name(given: str) -> str:
         raise FormatError("name:control", "The file name holds control or direction characters. Rename the file and try again.")
     name = name.strip()
     if not name or not name.strip("."):
-        raise FormatError("name:empty", "The file has no name. Give it one that ends in .safetensors, .ckpt, .pt, .pth or .bin.")
+        raise FormatError("name:empty", "The file has no name. Give it one that ends in .safetensors, .ckpt, .pt, .gguf or the like.")
     if "/" in name or "\\" in name:
         raise FormatError("name:path", "The file name holds a folder. Send the name alone, without / or \\.")
     if len(name) > MAX_NAME or len(name.encode()) > 200:

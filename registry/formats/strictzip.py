@@ -54,10 +54,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A checked archive: its members in file order, which tile the file up to the central directory."""
+    """A checked archive: its members in file order, which tile the file up to the central directory.
+
+    `checksums` is False where torch was told to save without them: then every member of the archive, stored and with a descriptor,
+    states 0, which no reader takes for different content (torch reads on, Python refuses the whole file).
+    """
 
     window: Window
     members: tuple[Member, ...]
+    checksums: bool = True
 
     def read(self, member: Member, limit: int) -> bytes:
         """The member's content with its CRC checked; raises `LimitExceeded` "Z-BOMB" above `limit` bytes."""
@@ -65,7 +70,7 @@ class Archive:
             raise LimitExceeded("Z-BOMB", f"A part of the archive is larger than the {limit} bytes allowed for it.", where=member.name)
         raw = self.window.read(member.data, member.packed)
         data = raw if member.method == STORED else _inflate(raw, member)
-        if zlib.crc32(data) != member.crc32:
+        if self.checksums and zlib.crc32(data) != member.crc32:
             raise FormatError("Z-CRC", "A part of the archive does not match its checksum; the upload is damaged.", where=member.name)
         return data
 
@@ -78,7 +83,16 @@ def read_archive(window: Window) -> Archive:
     starts = [member.header for member in listed] + [directory]
     if starts[0] != 0:
         raise _layout("There are bytes before the archive's first part.", 0)
-    return Archive(window, tuple(_locate(window, member, end) for member, (_, end) in zip(listed, pairwise(starts), strict=True)))
+    members = tuple(_locate(window, member, end) for member, (_, end) in zip(listed, pairwise(starts), strict=True))
+    return Archive(window, members, not _saved_without_checksums(members))
+
+
+def _saved_without_checksums(members: tuple[Member, ...]) -> bool:
+    """Whether no member has a checksum, as after `torch.serialization.set_crc32_options(False)` (measured on torch 2.13)."""
+    if any(member.crc32 or member.method != STORED for member in members):
+        return False
+    filled = [member for member in members if member.size]
+    return bool(filled) and all(member.flags & FLAG_DESCRIPTOR for member in filled)
 
 
 def _layout(sentence: str, offset: int | None = None, where: str = "") -> FormatError:

@@ -35,6 +35,12 @@ class Window:
             raise FormatError("F-TRUNCATED", "The file became shorter while it was read; upload it again.", offset=offset)
         return data
 
+    def part(self, start: int, size: int) -> Window:
+        """The `size` bytes from `start` on as a window of their own; raises `FormatError` "F-TRUNCATED" where they are not there."""
+        if start < 0 or size < 0 or start + size > self.size:
+            raise FormatError("F-TRUNCATED", "The file ends before its own structure says it should; upload it again.", offset=start)
+        return _Part(self, start, size)
+
     def _read(self, offset: int, count: int) -> bytes:
         source = self._source
         if not isinstance(source, int):
@@ -49,3 +55,17 @@ class Window:
             offset += len(part)
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Part(Window):
+    """A run of bytes of another window, with offsets of its own."""
+
+    __slots__ = ("_start", "_whole")
+
+    def __init__(self, whole: Window, start: int, size: int) -> None:
+        self._whole = whole
+        self._start = start
+        self.size = size
+
+    def _read(self, offset: int, count: int) -> bytes:
+        return self._whole.read(self._start + offset, count)

@@ -1,35 +1,36 @@
-"""Scans a whole file: decides by its bytes what it is, then judges every part of it. Nothing is unpacked, imported or called.
+"""Scans a whole file: decides by its bytes what it is, has the part that knows this kind judge it, then compares the name.
 
-Each `_scan_*` leaves findings and, where all tensors could be placed, a directory in the report.
+Nothing is unpacked to disk, imported or called. Judgements of single kinds stand in the modules beside this one.
 """
 
 from __future__ import annotations
 
-import io
-
-from registry.formats.directory import Storage, TensorDirectory
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
+from registry.formats.pictures import check_picture
 from registry.formats.safetensors import read_safetensors
 from registry.formats.strictzip import read_archive
-from registry.formats.torchlegacy import MAGIC, PROTOCOL, read_storages
-from registry.formats.torchzip import TorchArchive, open_torch
 from registry.formats.window import Window
-from scanner.pickles.harvest import Harvest
-from scanner.pickles.limits import LIMITS
-from scanner.pickles.machine import Machine
-from scanner.pickles.opcodes import Stream
+from scanner.pickles.arrays import scan_npy
+from scanner.pickles.bundles import MAX_ARCHIVES, is_torch, scan_bundle
+from scanner.pickles.models import scan_gguf, scan_onnx
 from scanner.pickles.report import DANGER, ERROR, Report
 from scanner.pickles.sniff import HEAD, Refusal, disagreement, sniff
-from scanner.pickles.tensors import StorageTable
-from scanner.pickles.values import Mapping, Value
+from scanner.pickles.tars import scan_tar
+from scanner.pickles.texts import scan_text
+from scanner.pickles.torchfiles import keep, scan_streams, scan_torch_zip
 
-DANGEROUS_CODES = frozenset({"T-SCRIPT"})
-"""Format errors that mean code rather than damage."""
+DANGEROUS_CODES = frozenset({"T-SCRIPT", "N-OBJECT", "O-PATH", "K-LAMBDA"})
+"""Format errors that mean code or a way out rather than damage."""
+
+HIDING_CODES = {"I-TRAILING": "F-POLYGLOT"}
+"""Format errors that mean a second file inside the first, and the code they are told under."""
 
 
-def scan_window(window: Window, name: str, report: Report) -> None:
-    """Judge the file into `report`; a `FormatError` becomes a finding, anything else is the caller's to fail closed on."""
+def scan_window(window: Window, name: str, report: Report, depth: int = 0) -> None:
+    """Judge the file into `report`; a `FormatError` becomes a finding, anything else is the caller's to fail closed on.
+
+    `depth` counts the archives around it.
+    """
     if window.size == 0:
         report.say(ERROR, "F-EMPTY", "The file is empty. Upload it again.")
         return
@@ -40,81 +41,44 @@ def scan_window(window: Window, name: str, report: Report) -> None:
         return
     report.kind = kind
     try:
-        {"zip": _scan_zip, "safetensors": _scan_safetensors, "pickle": _scan_streams}[kind](window, report)
+        _scan(kind, window, report, depth)
     except FormatError as error:
         say_error(report, error)
-    if report.kind != "unknown" and (lie := disagreement(report.kind, name)):
+    if lie := disagreement(report.kind, name):
         report.say(lie[0], "F-EXTENSION", lie[1])
 
 
 def say_error(report: Report, error: FormatError) -> None:
-    """Record a format error as a finding: error, or danger where it means code."""
-    severity = DANGER if error.code in DANGEROUS_CODES else ERROR
-    report.say(severity, error.code, error.sentence, where=error.where, offset=error.offset)
+    """Record a format error as a finding: error, or danger where it means code or something hidden."""
+    code = HIDING_CODES.get(error.code, error.code)
+    severity = DANGER if code in DANGEROUS_CODES or error.code in HIDING_CODES else ERROR
+    report.say(severity, code, error.sentence, where=error.where, offset=error.offset)
 
 
-def _scan_safetensors(window: Window, report: Report) -> None:
-    _check_tail(window, report)
-    _keep(report, read_safetensors(window))
-
-
-def _keep(report: Report, directory: TensorDirectory) -> None:
-    report.directory = directory
-    report.tensors = len(directory.tensors)
-    report.bytes = sum(storage.size for storage in directory.storages)
-
-
-def _scan_zip(window: Window, report: Report) -> None:
-    torch = open_torch(read_archive(window))
-    report.kind = "torch-zip"
-    data = torch.read_pickle()
-    pickle = Window(io.BytesIO(data))
-    table = StorageTable({key: member.size for key, member in torch.storages.items()})
-    stream = Stream(pickle)
-    root = Machine(stream, report, printable(torch.pickle.name), table).run()
-    if stream.position != pickle.size:
-        report.say(DANGER, "P-TRAILING", "There are bytes behind the end of the pickle.", where=torch.pickle.name, offset=stream.position)
-    unused = torch.storages.keys() - table.used.keys()
-    if unused:
-        where = torch.storages[min(unused)].name
-        report.say(ERROR, "T-MISMATCH", f"The checkpoint carries {len(unused)} stored blocks that no tensor uses.", where=where)
-    if not torch.addressable:
-        report.say("info", "T-PACKED", "The weights inside are packed; save the file again with torch.save to have it converted.")
-        report.bytes = sum(member.size for member in torch.storages.values())
+def _scan(kind: str, window: Window, report: Report, depth: int) -> None:
+    if kind == "zip":
+        _scan_zip(window, report, depth)
         return
-    _keep(report, Harvest("torch-zip", _places(torch, table)).collect(root))
+    if kind not in ("image", "tar", "text"):  # those are read whole, or have no room for free bytes at their end
+        _check_tail(window, report)
+    if kind == "safetensors":
+        keep(report, read_safetensors(window))
+    elif kind == "image":
+        check_picture(window)
+    else:
+        {"npy": scan_npy, "gguf": scan_gguf, "onnx": scan_onnx, "tar": scan_tar, "text": scan_text, "pickle": scan_streams}[kind](
+            window, report
+        )
 
 
-def _places(torch: TorchArchive, table: StorageTable) -> dict[str, Storage]:
-    """Where the used storages lie in the file, in file order; exactly the bytes that the pickle speaks of."""
-    members = sorted(((torch.storages[key], key) for key in table.used), key=lambda pair: pair[0].data)
-    return {key: Storage(key, member.data, member.size, member.crc32) for member, key in members}
-
-
-def _scan_streams(window: Window, report: Report) -> None:
-    """A file that starts with a pickle: the five of legacy torch, or plain ones up to the last byte."""
-    stream = Stream(window)
-    _check_tail(window, report)
-    try:
-        first = Machine(stream, report, "pickle 1").run()
-    except FormatError as error:
-        if error.code != "P-PARSE" or report.imports or report.findings or window.read(0, 1) == b"\x80":
-            raise
-        report.kind = "unknown"
-        raise FormatError("F-UNKNOWN", "This is not a weight file of a known kind. Upload .safetensors, .ckpt, .pt or .bin.") from error
-    if type(first) is int and first == MAGIC:
-        report.kind = "torch-legacy"
-        _scan_legacy(window, stream.position, report)
+def _scan_zip(window: Window, report: Report, depth: int) -> None:
+    if depth >= MAX_ARCHIVES:
+        raise FormatError("Z-DEPTH", "There is an archive in an archive in an archive. Unpack it and upload the weight files themselves.")
+    archive = read_archive(window)
+    if is_torch(archive):
+        scan_torch_zip(archive, report)
         return
-    roots = [first]
-    while stream.position < window.size:
-        if len(roots) >= LIMITS.streams:
-            raise FormatError("P-LIMIT", "The file holds more pickles than weights need.", offset=stream.position)
-        stream = _next(window, stream.position, report)
-        roots.append(Machine(stream, report, f"pickle {len(roots) + 1}").run())
-    if len(roots) > 1:
-        report.say("suspicious", "P-STREAMS", "The file holds several pickles; loaders read only the first.", offset=stream.position)
-    _keep(report, Harvest("pickle", {}).collect(roots[0]))
+    scan_bundle(archive, report, lambda part, title, inner: scan_window(part, title, inner, depth + 1))
 
 
 def _check_tail(window: Window, report: Report) -> None:
@@ -129,43 +93,3 @@ def _check_tail(window: Window, report: Report) -> None:
             report.say(DANGER, "F-POLYGLOT", "A zip archive hides at the end of this file: different programs read different things.")
             return
         at = tail.find(b"PK\5\6", at + 1)
-
-
-def _next(window: Window, position: int, report: Report) -> Stream:
-    if window.read(position, 1) not in (b"\x80", b"(", b"c", b"}", b"]", b")", b"I", b"L", b"X", b"V", b"S", b"N"):
-        report.say(DANGER, "P-TRAILING", "There are bytes behind the end of the pickle.", offset=position)
-    return Stream(window, position)
-
-
-def _scan_legacy(window: Window, position: int, report: Report) -> None:
-    """Streams 2 to 5 of a checkpoint from before torch 1.6, then its storages."""
-    table = StorageTable(None, legacy=True)
-    values: list[Value] = []
-    for number in range(2, 6):
-        stream = Stream(window, position)
-        values.append(Machine(stream, report, f"pickle {number}", table if number == 4 else None).run())
-        position = stream.position
-    version, system, root, keys = values
-    _check_notes(version, system)
-    wanted = _wanted(keys, table)
-    storages = read_storages(window, position, ((key, table.used[key].numel, table.used[key].itemsize) for key in wanted))
-    _keep(report, Harvest("torch-legacy", dict(zip(wanted, storages, strict=True))).collect(root))
-
-
-def _check_notes(version: Value, system: Value) -> None:
-    if type(version) is not int or version != PROTOCOL:
-        raise FormatError("L-PROTOCOL", "The checkpoint's second pickle is not the version that torch writes.")
-    if type(system) is not Mapping:
-        raise FormatError("L-SYSTEM", "The checkpoint's third pickle is not the system note that torch writes.")
-    for key, value in system.pairs:
-        if type(key) is str and key == "little_endian" and value is not True:
-            raise FormatError("T-ENDIAN", "The checkpoint was saved on a big-endian machine. Save it again on an ordinary one.")
-
-
-def _wanted(keys: Value, table: StorageTable) -> list[str]:
-    """The storage keys in the order of their bytes: each referred to by the fourth pickle, each once."""
-    if type(keys) is not list or not all(type(key) is str for key in keys):
-        raise FormatError("L-KEYS", "The checkpoint's fifth pickle is not the list of storages that torch writes.")
-    if len(set(keys)) != len(keys) or set(keys) != set(table.used):
-        raise FormatError("L-KEYS", "The checkpoint's list of storages does not match what its tensors use.")
-    return list(keys)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
+from registry.formats import pictures
+from registry.formats.onnx import looks_like_onnx
+from registry.formats.plaintar import is_tar
 from registry.formats.safetensors import looks_like_safetensors
 from scanner.pickles.report import DANGER, ERROR
 
@@ -11,12 +15,38 @@ HEAD = 512
 
 TORCH_NAMES = frozenset({"ckpt", "pt", "pth", "bin", "pkl", "pickle"})
 SAFE_NAMES = frozenset({"safetensors", "sft"})
-"""The extensions that each family of files may carry (lower case)."""
+TEXT_NAMES = frozenset({"txt", "md", "json", "yaml", "yml", "csv"})
+PICTURE_NAMES = frozenset().union(*pictures.EXTENSIONS.values())
+NAMES: dict[str, frozenset[str]] = {
+    "torch-zip": TORCH_NAMES,
+    "torch-legacy": TORCH_NAMES,
+    "torch-tar": TORCH_NAMES,
+    "pickle": TORCH_NAMES,
+    "safetensors": SAFE_NAMES,
+    "npy": frozenset({"npy"}),
+    "npz": frozenset({"npz", "zip"}),
+    "gguf": frozenset({"gguf"}),
+    "onnx": frozenset({"onnx"}),
+    "bundle": frozenset({"zip"}),
+    "image": PICTURE_NAMES,
+    "text": TEXT_NAMES,
+}
+"""Kind of file -> the extensions that it may carry (lower case)."""
+
+PICKLES = frozenset({"torch-zip", "torch-legacy", "torch-tar", "pickle"})
+_CALLED = {
+    "safetensors": "a safetensors file",
+    "npy": "a numpy array",
+    "npz": "an archive of numpy arrays",
+    "gguf": "a GGUF file",
+    "onnx": "an ONNX model",
+    "bundle": "a zip archive of several files",
+    "text": "a text",
+}
 
 PACKED = "This is a packed file ({}). Unpack it and upload the weight file itself."
 UNTAKEN = "This is {}, which is not taken yet. Upload .safetensors, .ckpt, .pt or .bin."
 PROGRAM = "This is {}, not weights. It was not opened."
-PICTURE = "This is a picture ({}), not weights. Upload pictures as previews."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +59,47 @@ class Refusal:
     sentence: str
 
 
+def _packed(kind: str) -> Refusal:
+    return Refusal(kind, ERROR, "F-PACKED", PACKED.format(kind))
+
+
+def _program(what: str, kind: str = "executable") -> Refusal:
+    return Refusal(kind, DANGER, "F-PROGRAM", PROGRAM.format(what))
+
+
 _MAGIC: tuple[tuple[int, bytes, Refusal], ...] = (
-    (0, b"GGUF", Refusal("gguf", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a GGUF file"))),
-    (0, b"\x93NUMPY", Refusal("npy", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a numpy array"))),
     (0, b"\x89HDF\r\n\x1a\n", Refusal("hdf5", ERROR, "F-UNSUPPORTED", UNTAKEN.format("an HDF5 (Keras) file"))),
-    (0, b"\x1f\x8b", Refusal("gzip", ERROR, "F-PACKED", PACKED.format("gzip"))),
-    (0, b"BZh", Refusal("bzip2", ERROR, "F-PACKED", PACKED.format("bzip2"))),
-    (0, b"\xfd7zXZ\0", Refusal("xz", ERROR, "F-PACKED", PACKED.format("xz"))),
-    (0, b"7z\xbc\xaf\x27\x1c", Refusal("7z", ERROR, "F-PACKED", PACKED.format("7z"))),
-    (0, b"\x28\xb5\x2f\xfd", Refusal("zstd", ERROR, "F-PACKED", PACKED.format("zstd"))),
-    (0, b"\x04\x22\x4d\x18", Refusal("lz4", ERROR, "F-PACKED", PACKED.format("lz4"))),
-    (0, b"Rar!\x1a\x07", Refusal("rar", ERROR, "F-PACKED", PACKED.format("rar"))),
-    (0, b"ZF0x", Refusal("joblib", ERROR, "F-PACKED", PACKED.format("joblib"))),
-    (0, b"\x5d\0\0", Refusal("lzma", ERROR, "F-PACKED", PACKED.format("lzma"))),
-    (0, b"\x7fELF", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a Linux program"))),
-    (0, b"MZ", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a Windows program"))),
-    (0, b"#!", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a script"))),
-    (0, b"\xca\xfe\xba\xbe", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a Mac or Java program"))),
-    (0, b"\xcf\xfa\xed\xfe", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a Mac program"))),
-    (0, b"\xce\xfa\xed\xfe", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a Mac program"))),
-    (0, b"\0asm", Refusal("executable", DANGER, "F-PROGRAM", PROGRAM.format("a WebAssembly program"))),
-    (0, b"%PDF", Refusal("document", DANGER, "F-PROGRAM", PROGRAM.format("a PDF document"))),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Refusal("document", DANGER, "F-PROGRAM", PROGRAM.format("an Office document"))),
-    (0, b"\x89PNG\r\n\x1a\n", Refusal("image", ERROR, "F-PICTURE", PICTURE.format("PNG"))),
-    (0, b"\xff\xd8\xff", Refusal("image", ERROR, "F-PICTURE", PICTURE.format("JPEG"))),
-    (0, b"GIF8", Refusal("image", ERROR, "F-PICTURE", PICTURE.format("GIF"))),
-    (8, b"WEBP", Refusal("image", ERROR, "F-PICTURE", PICTURE.format("WebP"))),
+    (0, b"\x1f\x8b", _packed("gzip")),
+    (0, b"BZh", _packed("bzip2")),
+    (0, b"\xfd7zXZ\0", _packed("xz")),
+    (0, b"7z\xbc\xaf\x27\x1c", _packed("7z")),
+    (0, b"\x28\xb5\x2f\xfd", _packed("zstd")),
+    (0, b"\x04\x22\x4d\x18", _packed("lz4")),
+    (0, b"\x02\x21\x4c\x18", _packed("lz4")),
+    (0, b"Rar!\x1a\x07", _packed("rar")),
+    (0, b"LZIP", _packed("lzip")),
+    (0, b"MSCF", _packed("cabinet")),
+    (0, b"!<arch>\n", _packed("ar")),
+    (0, b"ZF0x", _packed("joblib")),
+    (0, b"ZF\0", _packed("joblib")),
+    (0, b"\x5d\0\0", _packed("lzma")),
+    (0, b"\x7fELF", _program("a Linux program")),
+    (0, b"MZ", _program("a Windows program")),
+    (0, b"#!", _program("a script")),
+    (0, b"\xca\xfe\xba\xbe", _program("a Mac or Java program")),
+    (0, b"\xcf\xfa\xed\xfe", _program("a Mac program")),
+    (0, b"\xce\xfa\xed\xfe", _program("a Mac program")),
+    (0, b"\0asm", _program("a WebAssembly program")),
+    (0, b"dex\n", _program("an Android program")),
+    (0, b"%PDF", _program("a PDF document", "document")),
+    (0, b"{\\rtf", _program("a rich text document", "document")),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _program("an Office document", "document")),
+    (0, b"L\0\0\0\x01\x14\x02\0", _program("a Windows shortcut", "document")),
 )
 """(offset, bytes, answer); the first match counts."""
 
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-_PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "webp"})
-_MARKUP = (b"<!doctype", b"<html", b"<svg", b"<?xml", b"<script", b"<!--", b"<head", b"<body")
+_MARKUP = (b"<!doctype", b"<html", b"<svg", b"<?xml", b"<script", b"<!--", b"<head", b"<body", b"<?php", b"<%")
 
 
 def extension(name: str) -> str:
@@ -69,57 +108,72 @@ def extension(name: str) -> str:
     return last.lower() if dot and stem else ""
 
 
-def is_tar(head: bytes) -> bool:
-    """Whether Python's tarfile takes the first block: the checksum decides, "ustar" is not needed.
-
-    torch.load tries tar before anything else that is not a zip, so a pickle that is also a tar would be read as the latter.
-    """
-    field = head[148:156]
-    if len(head) < 512 or not field:
-        return False
-    try:
-        text = field.partition(b"\0")[0].decode("ascii").strip() or "0"
-        stated = int(text, 8)
-    except ValueError:
-        stated = int.from_bytes(field[1:], "big") if field[0] == 0o200 else -1  # tar's numbers in base 256
-    others = head[:148] + head[156:512]
-    return stated in (256 + sum(others), 256 + sum(byte - 256 if byte > 127 else byte for byte in others))
-
-
 def sniff(head: bytes, name: str) -> str | Refusal:
-    """ "zip", "safetensors" or "pickle" for what is to be parsed (pickle where nothing else matches), else the refusal."""
+    """The kind that is to be parsed ("zip", "safetensors", "npy", "gguf", "onnx", "tar", "image", "text"), or the refusal.
+
+    "pickle" where nothing else matches; "text" only for names that announce one.
+    """
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "zip"
     if looks_like_safetensors(head):
         return "safetensors"
+    if head.startswith(b"GGUF"):
+        return "gguf"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
     for offset, magic, refusal in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
-            return _as_named(refusal, extension(name))
+            return refusal
+    if picture := pictures.picture_type(head):
+        return _picture(picture, extension(name))
     if is_tar(head) or head[257:262] == b"ustar":
-        return Refusal("tar", ERROR, "F-UNSUPPORTED", UNTAKEN.format("a tar archive"))
-    if head.startswith(_ZLIB):
-        return Refusal("zlib", ERROR, "F-PACKED", PACKED.format("zlib"))
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_MARKUP):
-        return Refusal("markup", DANGER, "F-PROGRAM", PROGRAM.format("a web page"))
-    if extension(name) == "onnx" or head[:2] == b"\x08\x07" or head[4:11] == b"pytorch":
-        return Refusal("onnx", ERROR, "F-UNSUPPORTED", UNTAKEN.format("an ONNX file"))
-    return "pickle"
+        return "tar"
+    if is_markup(head):
+        return _program("a web page", "markup")
+    if looks_like_onnx(head) or (extension(name) == "onnx" and head[:1] == b"\x08"):
+        return "onnx"
+    if head.startswith(_ZLIB) and _inflates(head):
+        return _packed("zlib")
+    return "text" if extension(name) in TEXT_NAMES else "pickle"
 
 
-def _as_named(refusal: Refusal, ending: str) -> Refusal:
-    """A picture is only a wrong upload under its own name; under a weight file's name it is a lie."""
-    if refusal.kind == "image" and ending not in _PICTURES:
-        return Refusal("image", DANGER, "F-EXTENSION", f"This is a picture that is named as if it were weights (.{ending}).")
-    return refusal
+def is_markup(head: bytes) -> bool:
+    """Whether a browser would take these first bytes for a page or a picture that can hold scripts."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n\x0c").lower().startswith(_MARKUP)
+
+
+def _inflates(head: bytes) -> bool:
+    """Whether zlib would unpack the first bytes: two of them alone may begin a text as well."""
+    try:
+        zlib.decompressobj().decompress(head, 1 << 16)
+    except zlib.error:
+        return False
+    return True
+
+
+def _picture(kind: str, ending: str) -> str | Refusal:
+    """A picture goes under its own name; under a weight file's name it is a lie."""
+    if ending in pictures.EXTENSIONS[kind]:
+        return "image"
+    if ending in PICTURE_NAMES:
+        return Refusal(
+            "image", ERROR, "F-EXTENSION", f"This picture is of another type ({kind}) than its name says (.{ending}). Rename it."
+        )
+    return Refusal("image", DANGER, "F-EXTENSION", f"This is a picture that is named as if it were something else (.{ending}).")
 
 
 def disagreement(kind: str, name: str) -> tuple[str, str] | None:
     """(severity, sentence) where the extension does not fit the kind: a pickle under a harmless name is a danger."""
     ending = extension(name)
-    if ending in (SAFE_NAMES if kind == "safetensors" else TORCH_NAMES):
+    if kind not in NAMES or ending in NAMES[kind]:
         return None
-    if kind == "safetensors":
-        return ERROR, "This is a safetensors file under another name. Rename it to .safetensors and upload it again."
+    if kind == "image":
+        return DANGER, f"This is a picture that is named as if it were something else (.{ending})."
+    if kind == "bundle" and ending in TORCH_NAMES:
+        return ERROR, "This zip is not a torch checkpoint. Upload the weight file itself, or name the archive .zip."
+    if kind not in PICKLES:
+        wanted = min(NAMES[kind] - {"zip"}, default="zip") if kind != "safetensors" else "safetensors"
+        return ERROR, f"This is {_CALLED[kind]} under another name. Rename it to .{wanted} and upload it again."
     if not ending or ending == "zip":
         return ERROR, "This file's name does not say what it is. Name it .ckpt or .pt and upload it again."
     return DANGER, f"This file is named .{ending}, but it is a Python pickle, which can run code when it is loaded."

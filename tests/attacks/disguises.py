@@ -34,8 +34,8 @@ def picture_named_checkpoint() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-@attack(ERROR, "F-PICTURE", "preview.png", klass=26)
-def picture() -> bytes:
+@attack(ERROR, "I-PARSE", "preview.png", klass=26)
+def broken_picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
@@ -114,8 +114,8 @@ def web_page() -> bytes:
     return b"<!DOCTYPE html><html><script>alert(1)</script>"
 
 
-@attack(ERROR, "F-UNSUPPORTED", "model.gguf", klass=32)
-def gguf() -> bytes:
+@attack(ERROR, "G-TRAILING", "model.gguf", klass=32)
+def gguf_of_nothing() -> bytes:
     return b"GGUF\3\0\0\0" + bytes(64)
 
 

@@ -169,7 +169,7 @@ def torch_script() -> bytes:
     return zipped([*torch_parts(), Part("archive/code/__torch__.py", b"op_version_set = 1")])
 
 
-@attack(ERROR, "T-MEMBER", klass=23)
+@attack("danger", "P-CALL", klass=23)
 def zip_in_a_zip() -> bytes:
     return zipped([Part("bundle/model.ckpt", torch_zip(PAYLOAD))])
 
