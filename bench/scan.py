@@ -23,7 +23,7 @@ from bench.scan_workers import Worker
 
 HOW = """\
 How: each scanner runs in one process in an environment of its own and is asked about file after file, {timeout:g} s each; after a hang
-or a crash it is started again. Seconds are counted inside that process, without its start; "ours, sandboxed" starts one locked process
+or a crash it is started again. Seconds are counted inside that process, without its start; "ours sandboxed" starts one locked process
 a file, as the hub does. unsafe: the scanner calls the file dangerous. not clean: it says anything but yes, "error" and "skipped"
 included. silent: the file is hostile, and the scanner's command would exit with 0: picklescan innocuous, suspicious and nothing
 scanned; modelscan clean; fickling LIKELY_SAFE, and zips with no member it looks at; modelaudit-picklescan clean.
@@ -53,6 +53,9 @@ def main() -> int:
         save(options.save, samples, answers)
     print(HOW.format(timeout=options.timeout))
     scan_results.show(samples, answers)
+    if not any(tool in answers for tool in OURS):
+        print("\ntargets: not looked at, ours was not asked")
+        return 0
     return closing(scan_results.missed_targets(samples, answers))
 
 
@@ -65,15 +68,18 @@ def chosen(titles: str) -> list[Tool]:
     """The scanners of these titles, peers first; SystemExit for a title that there is none of."""
     every = {tool.title: tool for tool in (*PEERS, *OURS)}
     wanted = [title.strip() for title in titles.split(",") if title.strip()] or list(every)
-    if "ours" in wanted and "ours, sandboxed" not in wanted:
-        wanted.append("ours, sandboxed")
+    if "ours" in wanted and "ours sandboxed" not in wanted:
+        wanted.append("ours sandboxed")
     if unknown := [title for title in wanted if title not in every]:
         raise SystemExit(f"No scanner is called {', '.join(unknown)}. There are: {', '.join(every)}.")
     return [tool for title, tool in every.items() if title in wanted]
 
 
 def run(samples: Sequence[Sample], tools: Sequence[Tool], timeout: float) -> Answers:
-    """Ask every scanner about every sample, one after another; a peer that cannot be installed is left out with a line that says so."""
+    """Ask every scanner about every sample, one after another; a peer that cannot be run is left out with a line that says so.
+
+    Raises `Unavailable` where ours cannot be run.
+    """
     answers: Answers = {}
     with tempfile.TemporaryDirectory(prefix="bench-corpus-") as folder:
         paths = [scan_corpus.write(sample, Path(folder) / f"{number:04d}") for number, sample in enumerate(samples)]
@@ -82,9 +88,9 @@ def run(samples: Sequence[Sample], tools: Sequence[Tool], timeout: float) -> Ans
                 with Worker(tool, timeout) as worker:
                     answers[tool] = [worker.ask(path, sample.name) for path, sample in zip(paths, samples, strict=True)]
             except Unavailable as problem:
-                print(f"{tool.label}: not run, it could not be installed: {problem}")
-            else:
-                print(f"{tool.label}: {len(paths)} files, {sum(each.seconds for each in answers[tool]):.1f} s", flush=True)
+                if tool in OURS:
+                    raise
+                print(f"{tool.label}: not run, {problem}", flush=True)
     return answers
 
 

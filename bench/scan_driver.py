@@ -128,7 +128,7 @@ SCANNERS: dict[str, Callable[[], Ask]] = {
     "fickling": fickling,
     "modelaudit-picklescan": modelaudit_picklescan,
     "ours": ours,
-    "ours, sandboxed": ours_sandboxed,
+    "ours sandboxed": ours_sandboxed,
 }
 
 
@@ -141,12 +141,12 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     ask = SCANNERS[title]()
-    if title != "ours, sandboxed":  # which starts its children; they lock themselves in
+    if title != "ours sandboxed":  # which starts its children; they lock themselves in
         sys.addaudithook(_refuse)
     _say(out, {"ready": True})
     for line in sys.stdin:
         path, name = json.loads(line)
-        _say(out, _timed(ask, path, name) | {"rss_kb": _peak_kb(title == "ours, sandboxed")})
+        _say(out, _timed(ask, path, name) | {"rss_kb": _peak_kb(title == "ours sandboxed")})
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:

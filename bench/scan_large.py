@@ -107,7 +107,7 @@ PEER_COMMAND, PEER_LIBRARY = "picklescan: command", "picklescan: library"
 
 def large_ways(timeout: float, stack: ExitStack) -> list[Way]:
     picklescan = PEERS[0]
-    ours, sandboxed = OURS
+    ours sandboxed = OURS
     ways = [
         Way(OUR_COMMAND, our_command(timeout), gated=True),
         Way(OUR_CHILD, library(sandboxed, timeout, stack), gated=True),
@@ -116,7 +116,7 @@ def large_ways(timeout: float, stack: ExitStack) -> list[Way]:
     try:
         program = environment(picklescan) / "bin" / "picklescan"
     except Unavailable as problem:
-        print(f"{picklescan.label}: not run, it could not be installed: {problem}")
+        print(f"{picklescan.label}: not run, {problem}")
         return ways
     ways.insert(1, Way(PEER_COMMAND, command(str(program), "-p", timeout=timeout)))
     return [*ways, Way(PEER_LIBRARY, library(picklescan, timeout, stack))]
@@ -206,6 +206,8 @@ def bomb_answers(path: Path, tools: Sequence[Tool], timeout: float) -> list[tupl
         try:
             with Worker(tool, timeout) as worker:
                 answers.append((tool.label, worker.ask(path, path.name)))
-        except Unavailable:
-            continue
+        except Unavailable as problem:
+            if tool in OURS:
+                raise
+            print(f"{tool.label}: not run, {problem}")
     return answers

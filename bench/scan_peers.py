@@ -20,7 +20,7 @@ HEAVY = ("torch", "nvidia", "triton", "cuda", "tensorflow", "jax")
 
 
 class Unavailable(Exception):
-    """A peer that could not be installed; the message says why."""
+    """A scanner that could not be installed or started; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ PEERS = (
     ),
     Tool("modelaudit-picklescan", "0.1.12", words("malicious, suspicious"), words("clean"), ("modelaudit-picklescan==0.1.12",)),
 )
-OURS = tuple(Tool(title, "", words("danger"), words("success")) for title in ("ours", "ours, sandboxed"))
+OURS = tuple(Tool(title, "", words("danger"), words("success")) for title in ("ours", "ours sandboxed"))
 
 
 def environment(tool: Tool) -> Path:
@@ -82,7 +82,7 @@ def environment(tool: Tool) -> Path:
         _pip(folder, *tool.pins)
     except (subprocess.SubprocessError, OSError) as error:
         said = getattr(error, "stderr", None) or b""
-        raise Unavailable(f"{error} {said.decode(errors='replace')[-300:]}".strip()) from error
+        raise Unavailable(f"it could not be installed: {error} {said.decode(errors='replace')[-300:]}".strip()) from error
     done.write_text(" ".join(tool.pins))
     return folder
 
@@ -95,7 +95,7 @@ def _pip(folder: Path, *arguments: str) -> bytes:
 def _refuse_heavy(tool: Tool, report: bytes) -> None:
     names = [row["metadata"]["name"].lower() for row in json.loads(report)["install"]]
     if heavy := [name for name in names if name.startswith(HEAVY)]:
-        raise Unavailable(f"{tool.label} would bring {', '.join(heavy)}")
+        raise Unavailable(f"it would bring {', '.join(heavy)}")
 
 
 def python_of(tool: Tool) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.ground import ROOT
-from bench.scan_peers import OURS, Tool, python_of
+from bench.scan_peers import OURS, Tool, Unavailable, python_of
 
 DRIVER = Path(__file__).with_name("scan_driver.py")
 START_SECONDS = 60
@@ -51,10 +51,10 @@ class Worker:
         self.folder.cleanup()
 
     def ask(self, path: Path, name: str) -> Answer:
-        """The answer for one file, called `name` by its uploader. A scanner that cannot be started at all is a RuntimeError."""
+        """The answer for one file, called `name` by its uploader. Raises `Unavailable` where the scanner cannot be started at all."""
         process = self.process or self._start()
         started = time.monotonic()
-        slack = SLACK_SECONDS if self.tool.title == "ours, sandboxed" else 0
+        slack = SLACK_SECONDS if self.tool.title == "ours sandboxed" else 0
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps([str(path), name]).encode() + b"\n")
@@ -83,7 +83,7 @@ class Worker:
         line, _ = _line(process, START_SECONDS)
         if not line:
             self._stop()
-            raise RuntimeError(f"{self.tool.label} does not start:\n{complaints.read_text(errors='replace')[-2000:]}")
+            raise Unavailable(f"it does not start:\n{complaints.read_text(errors='replace')[-2000:]}")
         return process
 
     def _stop(self) -> None:
