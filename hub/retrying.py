@@ -9,7 +9,9 @@ from inference.models import Derivative
 from registry import lifecycle, queries, staging, storage
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
-from registry.models import File, User
+from registry.models import File, User, Verdict
+from scanner import rescans
+from scanner.models import Rescan
 
 
 class NoRetry(FormatError):
@@ -73,3 +75,28 @@ def bytes_are_here(file: File) -> bool:
     except ObjectDoesNotExist:
         return False
     return upload.completed_at is not None and staging.joined(upload)
+
+
+def why_not_judged_again(user: User, file: File) -> NoRetry | None:
+    """Why this person cannot have these bytes judged again, or None. For buttons and for `judge_again`."""
+    if not queries.is_moderator(user):
+        return NoRetry("rescan:moderators", "Only a moderator can have a file judged again.", 403)
+    if file.blob is None or file.blob.verdict == Verdict.PENDING:
+        return NoRetry("rescan:not-yet", "This file has no verdict yet. It is judged in its turn, or try it again from its page.")
+    if not file.blob.stored:
+        return NoRetry("rescan:no-bytes", "The bytes of this file are not here any more, so they cannot be judged again.")
+    return None
+
+
+def judge_again(user: User, file: File) -> Rescan:
+    """Have the bytes of a file judged again beside its life: what is served stays served until a worse verdict. Raises `NoRetry`.
+
+    Asking twice gives the rescan that waits already.
+    """
+    refusal = why_not_judged_again(user, file)
+    if refusal:
+        raise refusal
+    row = rescans.ask(file.blob) or Rescan.objects.filter(blob=file.blob, state__in=rescans.OPEN).first()  # type: ignore[arg-type]
+    if row is None:
+        raise NoRetry("retry:moved", "Something else happened to this file just now. Look at it again.")
+    return row

@@ -1,4 +1,5 @@
-"""Makes files from files that were found clean: the safetensors twin of a pickle, and the variants worth having.
+"""Makes files from files that were found clean: the safetensors twin of a pickle, and the variants worth having. From suspicious
+ones, while they stay sealed, only what is asked for: tensors are copied by the scanner's directory, and no pickle is read.
 
 What is made is a file like any other: it is queued, scanned and becomes ready by the same life as an upload.
 """
@@ -16,7 +17,7 @@ from inference.weights.recipe import Recipe, twin_recipe, variant_suffix, worthw
 from registry import intake, lifecycle, storage, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
-from registry.models import Blob, File, Role, TensorIndex
+from registry.models import Blob, File, Role, TensorIndex, Verdict
 from registry.names import with_suffix
 
 SAFETENSORS = "safetensors"
@@ -68,6 +69,8 @@ def make(source: File, recipe: Recipe, *, step_name: str) -> tuple[File, dict[st
     blob = source.blob
     if blob is None or not TensorIndex.objects.filter(blob=blob).exists():
         raise FormatError("convert:no-tensors", "No tensors were found in this file, so there is nothing to convert.")
+    if blob.verdict not in {Verdict.SUCCESS, Verdict.SUSPICIOUS}:
+        raise FormatError("convert:not-judged", "The newest scan does not let anything be made from this file. Its report says why.")
     directory = blob.tensor_index.directory
     with (
         timeline.step(source, step_name, total_bytes=blob.size_bytes) as step,

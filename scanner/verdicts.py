@@ -24,6 +24,8 @@ ONLY_THE_NAME = "scan:F-EXTENSION"
 """Error code of a file whose name lies: a better verdict on its bytes does not help it."""
 OURS = frozenset({"F-SANDBOX", "V-ERROR"})
 """Findings about the scanner or the antivirus that did not answer, not about the bytes: never a reason to seal what is served."""
+_OFFERED = (FileState.CLEAN, FileState.CONVERTING, FileState.READY)
+"""States that a file reaches by cleared bytes alone."""
 _WORST = {"danger": 0, "error": 1, "suspicious": 2}
 
 
@@ -63,15 +65,15 @@ def locked(blob: Blob) -> Blob:
 
 @transaction.atomic
 def follow(blob: Blob, note: str = "") -> int:
-    """Bring every resting file on these bytes in line with the verdict in force; how many were moved. Doing it twice changes nothing.
+    """Bring every file on these bytes in line with the verdict in force; how many were moved. Doing it twice changes nothing.
 
-    Ready files on bytes that are not cleared go to the sealed store. Sealed files on cleared bytes, and files that had
-    failed over these bytes, are examined again. `note` goes to the timeline of what moved.
+    Ready files (and those on the way) on bytes that are not cleared go to the sealed store. Sealed files on cleared bytes, and
+    files that had failed over these bytes, are examined again. `note` goes to the timeline of what moved.
     """
     blob = locked(blob)
     files = File.objects.filter(blob=blob)
     if not blob.cleared:
-        moved = _each(files.filter(state=FileState.READY), lambda file: _condemn(file, blob), note)
+        moved = _each(files.filter(state__in=_OFFERED), lambda file: _condemn(file, blob), note)
     else:
         moved = _each(files.filter(state=FileState.QUARANTINED), _again, note)
     if blob.verdict not in {Verdict.PENDING, Verdict.ERROR} and blob.stored:
@@ -109,10 +111,10 @@ def _condemn(file: File, blob: Blob) -> None:
 
 
 def enforce(limit: int = 50) -> int:
-    """Seal what is still called ready on bytes that are not cleared: a file that became ready while its verdict changed.
+    """Seal what is still offered on bytes that are not cleared: a file that became ready while its verdict changed.
 
     Nothing of it was downloadable in between, because downloads ask the verdict. How many files were moved.
     """
     held = Q(blob__verdict=Verdict.SUSPICIOUS, blob__released=False) | Q(blob__verdict__in=[Verdict.DANGER, Verdict.ERROR])
-    files = File.objects.filter(held, state=FileState.READY).order_by()
+    files = File.objects.filter(held, state__in=_OFFERED).order_by()
     return sum(follow(Blob(pk=pk)) for pk in files.values_list("blob_id", flat=True).distinct()[:limit])

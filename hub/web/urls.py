@@ -5,13 +5,16 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from hub.web import accounts, art, catalog, changes, files, modelpage, scanpage, site, uploads
+from hub.web import accounts, art, catalog, changes, files, modelpage, moderation, scanpage, site, uploads
 
 reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
     path("<int:pk>/scan.json", scanpage.as_json),
+    path("<int:pk>/release", moderation.release, name="release-file"),
+    path("<int:pk>/rescan", moderation.rescan, name="rescan-file"),
+    path("<int:pk>/extract", moderation.extract, name="extract-tensors"),
 ]
-"""Below `/files/`, where the signed downloads are too: no file can be named `scan` or `scan.json` (`registry.names`)."""
+"""Below `/files/`, where the signed downloads are too: no file can have such a name (`registry.names`)."""
 
 urlpatterns = [
     path("", catalog.home, name="home"),
@@ -35,6 +38,9 @@ urlpatterns = [
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),
+    path("moderation", moderation.desk, name="moderation"),
+    path("moderation/releases/<int:pk>/withdraw", moderation.withdraw, name="withdraw-release"),
+    path("moderation/disagreements/<int:pk>/settle", moderation.settle, name="settle-disagreement"),
     path("account", accounts.account, name="account"),
     path("account/tokens", accounts.tokens, name="tokens"),
     path("account/tokens/<int:pk>/revoke", accounts.revoke_token, name="revoke-token"),
