@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.attacks.catalogue import ATTACKS, Attack
 from tests.attacks.imports import os_system_checkpoint
 
-from tests.attacks import calls, disguises, floods, geometry, headers, imports, legacies, states, streams, zips  # isort: skip
+from tests.attacks import calls, disguises, floods, gadgets, geometry, headers, imports, legacies, oddities, states, streams, zips  # isort: skip
 
 __all__ = [
     "ATTACKS",
@@ -16,10 +16,12 @@ __all__ = [
     "calls",
     "disguises",
     "floods",
+    "gadgets",
     "geometry",
     "headers",
     "imports",
     "legacies",
+    "oddities",
     "os_system_checkpoint",
     "states",
     "streams",
