@@ -213,7 +213,7 @@ def test_a_daemon_that_dies_or_talks_nonsense_is_trouble(
 ) -> None:
     clamd.misbehave = behaviour
     with pytest.raises(antivirus.Unreachable):
-        searched(tmp_path, save_safetensors({"a": torch.zeros(1 << 20)}), clamd, "a.safetensors")
+        searched(tmp_path, save_safetensors({"a": torch.zeros(1 << 20)}), clamd, "a.safetensors", seconds=2)
 
 
 def test_a_socket_that_is_no_clamd_is_trouble(tmp_path: Path) -> None:
