@@ -107,7 +107,7 @@ PEER_COMMAND, PEER_LIBRARY = "picklescan: command", "picklescan: library"
 
 def large_ways(timeout: float, stack: ExitStack) -> list[Way]:
     picklescan = PEERS[0]
-    ours sandboxed = OURS
+    ours, sandboxed = OURS
     ways = [
         Way(OUR_COMMAND, our_command(timeout), gated=True),
         Way(OUR_CHILD, library(sandboxed, timeout, stack), gated=True),
