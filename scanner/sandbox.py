@@ -101,10 +101,12 @@ def lock(*, cpu_seconds: float = 60, memory_bytes: int = 1 << 30, answer_bytes: 
     At `cpu_seconds` the process gets SIGXCPU (see `watch`), two seconds later it is ended. `answer_bytes` may be written to a file
     that is open already (0: to none). Raises nothing for a missing layer: the caller decides which ones it insists on. For good.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     layers = []
     if _limit(math.ceil(cpu_seconds), memory_bytes, answer_bytes):
         layers.append("rlimit")
+    if not sys.platform.startswith("linux"):
+        return layers
+    libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         abi = _landlock(libc)
         if abi:

@@ -14,13 +14,16 @@ from registry.formats.plaintext import printable
 from scanner.pickles.calls import call
 from scanner.pickles.contracts import is_key
 from scanner.pickles.limits import LIMITS
-from scanner.pickles.opcodes import OPCODES, Stream
+from scanner.pickles.opcodes import OPCODES, Stream, ahead
 from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN
 from scanner.pickles.report import Finding, Import, Report, disassemble
 from scanner.pickles.states import set_state
 from scanner.pickles.tensors import Breach, StorageTable
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
 from scanner.pickles.values import Data, Glob, Group, Instance, Mapping, Unknown, Value, show
+
+BEFORE, AFTER = 8, 3
+"""Opcodes that a finding shows in front of the one it is about, and behind it."""
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TORCH_ALIASES = {"torch.tensor": "torch._tensor"}
@@ -44,7 +47,7 @@ class Machine:
         self._items = LIMITS.items
         self._offset = 0
         self._start = stream.position
-        self._trail: deque[tuple[int, str, Value]] = deque(maxlen=12)
+        self._trail: deque[tuple[int, str, Value]] = deque(maxlen=BEFORE + 1)
         self._globs: dict[tuple[str, str], Glob] = {}
         self._handlers: dict[str, Callable[[Value], None]] = {
             name: getattr(self, f"_op_{name.lower()}", self._push) for name, _ in OPCODES.values()
@@ -80,7 +83,9 @@ class Machine:
         if not self.report.is_news(severity, code, message):
             return  # said before: a million repetitions must not cost a million disassemblies
         trail = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in self._trail]
-        lines = disassemble(trail, note or code)
+        coming = ahead(self.stream, AFTER) if self._trail[-1][1] != "STOP" else []
+        after = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in coming]
+        lines = disassemble(trail, note or code, after)
         self.report.findings.append(Finding(severity, code, self.where, self._offset, printable(message, 400), printable(args), lines))
 
     def error(self, sentence: str) -> FormatError:

@@ -71,6 +71,12 @@ class Stream:
     def left(self) -> int:
         return self._end - self.position
 
+    def fork(self) -> Stream:
+        """Another stream from here on, to look ahead: reading it moves nothing of this one."""
+        other = Stream(self._window, self._base)
+        other._buffer, other._at, other._end = self._buffer, self._at, self._end
+        return other
+
     def odd(self) -> None:
         """Note that the last argument was written in a way no pickler writes."""
         self._odd = True
@@ -278,3 +284,17 @@ OPCODES: dict[int, tuple[str, Reader | None]] = {
     0x95: ("FRAME", _frame), 0x96: ("BYTEARRAY8", _bytes(8, _BIG)), 0x97: ("NEXT_BUFFER", None), 0x98: ("READONLY_BUFFER", None),
 }  # fmt: skip
 """opcode byte -> (name, reader of its argument or None); all 68 of protocols 0 to 5."""
+
+
+def ahead(stream: Stream, count: int) -> list[tuple[int, str, Any]]:
+    """Up to `count` opcodes that follow, as (offset, name, argument), up to STOP or where they mean nothing; `stream` stays where it is."""
+    fork = stream.fork()
+    found: list[tuple[int, str, Any]] = []
+    try:
+        while len(found) < count and (not found or found[-1][1] != "STOP"):
+            offset = fork.position
+            name, reader = OPCODES[fork.byte()]
+            found.append((offset, name, reader(fork) if reader is not None else None))
+    except (FormatError, KeyError, OSError):
+        pass  # whoever reads on in earnest will say it
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,9 +14,15 @@ from scanner.pickles.limits import LIMITS
 SCANNER_VERSION = "1.0.0"
 """Bumped with every change to what the scanner accepts: verdicts are kept per (bytes, scanner, policy)."""
 
+Step = tuple[int, str, str]
+"""One opcode of a disassembly: offset, name, argument as text."""
+
 SUCCESS, SUSPICIOUS, DANGER, ERROR = "success", "suspicious", "danger", "error"
 RANK = {"info": 0, SUCCESS: 0, SUSPICIOUS: 1, ERROR: 2, DANGER: 3}
 """How findings add up: the worst counts. Danger outranks error, because code in front of a broken tail has already run."""
+
+IMPORT_BYTES, FINDING_BYTES, PLAIN_BYTES = 400_000, 550_000, 120_000
+"""Room in a report, in bytes of JSON: for names, for findings, and what of the latter is kept free for findings without detail."""
 
 EXIT_CODES = {SUCCESS: 0, SUSPICIOUS: 1, DANGER: 2, ERROR: 3}
 
@@ -66,13 +72,24 @@ class Report:
     _seen: dict[tuple[str, str], Import] = field(default_factory=dict)
     _said: set[tuple[str, str]] = field(default_factory=set)
     _worst: int = 0
+    _left_out: int = 0
+    _names_left_out: int = 0
 
     def is_news(self, severity: str, code: str, message: str) -> bool:
-        """Count a finding towards the verdict; whether it is also to be kept (the first of its words, `LIMITS.findings` in all)."""
+        """Count a finding towards the verdict; whether it is also to be kept: the first of its words, `LIMITS.findings` in all.
+
+        The first of a worse kind than all before is always kept, so that the reason for the verdict is never the one left out.
+        """
+        worse = RANK[severity] > self._worst
         self._worst = max(self._worst, RANK[severity])
         said = (code, message)
-        if said in self._said or len(self.findings) >= LIMITS.findings:
+        if said in self._said:
             return False
+        if len(self.findings) >= LIMITS.findings:
+            self._left_out += 1
+            if not worse:
+                return False
+            self.findings.pop()
         self._said.add(said)
         return True
 
@@ -88,6 +105,8 @@ class Report:
         elif len(self._seen) < LIMITS.imports:
             self._seen[(row.module, row.name)] = row
             self.imports.append(row)
+        else:
+            self._names_left_out += 1
 
     def settle(self) -> None:
         """Turn the findings of a finished scan into the verdict."""
@@ -96,12 +115,18 @@ class Report:
             self.directory = None
 
     def to_json(self, *, tensors: bool = False) -> dict[str, Any]:
-        """Plain data for JSON; with `tensors` also "directory" (None where there is none)."""
+        """Plain data for JSON, under 1 MB of it; with `tensors` also "directory" (None where there is none), which may be longer."""
+        imports, names = _fitting([_import_json(row) for row in self.imports], IMPORT_BYTES)
+        findings, more = self._findings_json()
+        names += self._names_left_out
+        if names or more:
+            sentence = f"There is more than this report shows: {more} more findings, and {names} more uses of names."
+            findings.append(_finding_json(Finding("info", "F-MORE", "", None, sentence)))
         data: dict[str, Any] = {
             "verdict": self.verdict,
             "kind": self.kind,
-            "imports": [_import_json(row) for row in self.imports],
-            "findings": [asdict(finding) | {"disassembly": list(finding.disassembly)} for finding in self.findings],
+            "imports": imports,
+            "findings": findings,
             "tensors": self.tensors,
             "bytes": self.bytes,
             "opcodes": self.opcodes,
@@ -114,12 +139,45 @@ class Report:
             data["directory"] = None if self.directory is None else self.directory.to_json()
         return data
 
+    def _findings_json(self) -> tuple[list[dict[str, Any]], int]:
+        """What fits, in the order of the file, and how many do not. The worst are taken first; where room gets short, without detail."""
+        order = sorted(range(len(self.findings)), key=lambda number: -RANK[self.findings[number].severity])
+        rows = [_finding_json(self.findings[number]) for number in order]
+        kept: dict[int, dict[str, Any]] = {}
+        left = FINDING_BYTES
+        for number, row in zip(order, rows, strict=True):
+            plain = row | {"args": "", "disassembly": []}
+            chosen = row if len(json.dumps(row)) + PLAIN_BYTES <= left else plain
+            size = len(json.dumps(chosen))
+            if size <= left:
+                kept[number] = chosen
+                left -= size
+        return [kept[number] for number in sorted(kept)], len(rows) - len(kept) + self._left_out
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return asdict(finding) | {"disassembly": list(finding.disassembly)}
+
+
+def _fitting(rows: list[dict[str, Any]], room: int) -> tuple[list[dict[str, Any]], int]:
+    """The rows that fit into `room` bytes of JSON, bad news first, in their order; and how many do not."""
+    kept: set[int] = set()
+    for number in sorted(range(len(rows)), key=lambda number: _NEWS.get(rows[number]["safety"], 0)):
+        room -= len(json.dumps(rows[number])) + 2
+        if room < 0:
+            break
+        kept.add(number)
+    return [row for number, row in enumerate(rows) if number in kept], len(rows) - len(kept)
+
+
+_NEWS = {"dangerous": 0, "unknown": 1, "name-only": 2, "allowed": 3}
+
 
 def _import_json(row: Import) -> dict[str, Any]:
     return asdict(row) | {"module": printable(row.module), "name": printable(row.name)}
 
 
-def disassemble(trail: Iterable[tuple[int, str, str]], note: str) -> tuple[str, ...]:
-    """The last opcodes as lines "offset NAME argument", the note beside the last one."""
-    lines = [f"{offset:>8} {name} {text}".rstrip() for offset, name, text in deque(trail, maxlen=12)]
-    return (*lines[:-1], f"{lines[-1]}   <- {note}") if lines else ()
+def disassemble(trail: Iterable[Step], note: str, after: Iterable[Step] = ()) -> tuple[str, ...]:
+    """Opcodes as lines "offset NAME argument", the note beside the last of `trail`, which is the one it is about."""
+    lines, coming = ([f"{offset:>8} {name} {text}".rstrip() for offset, name, text in steps] for steps in (trail, after))
+    return (*lines[:-1], f"{lines[-1]}   <- {note}", *coming) if lines else ()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from scanner.pickles import EXIT_CODES, POLICY_VERSION, SCANNER_VERSION, Report, scan
+from registry.formats.window import Window
+from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, Report, scan
 from scanner.pickles import containers as containers_module
 from scanner.pickles.limits import LIMITS
+from scanner.pickles.opcodes import CHUNK, Stream, ahead
 from tests.attacks import ATTACKS, os_system_checkpoint
-from tests.attacks.assemble import PROTO4, name, payload_zip, stack_name, torch_zip
-from tests.attacks.imports import unknown_class
+from tests.attacks.assemble import PROTO4, name, payload_zip, stack_name, text, torch_zip
 
 ROOT = Path(containers_module.__file__).resolve().parents[2]
 KEYS = {"verdict", "kind", "imports", "findings", "tensors", "bytes", "opcodes", "scanner", "policy", "duration_ms", "sandbox"}
@@ -34,7 +33,8 @@ def test_report_names_call_place_and_reason() -> None:
     call = next(finding for finding in answer["findings"] if finding["code"] == "P-CALL")
     assert call["message"] == "This file would run `os.system` when loaded. It was not run."
     assert call["args"] == "('echo owned')"
-    assert call["disassembly"][-1].endswith("REDUCE   <- calls os.system")
+    lines = [line.split(maxsplit=1)[1] for line in call["disassembly"]]
+    assert lines[-3:] == ["REDUCE   <- calls os.system", "SETITEM", "STOP"]
     assert any("GLOBAL (os, system)" in line.replace("'", "") for line in call["disassembly"])
     assert (answer["scanner"], answer["policy"]) == (SCANNER_VERSION, POLICY_VERSION)
 
@@ -69,13 +69,56 @@ def test_answers_stay_small_however_much_is_wrong() -> None:
     assert report.verdict == "danger"
     assert len(report.findings) == LIMITS.findings
     assert len(report.imports) == LIMITS.imports
-    assert len(json.dumps(report.to_json())) < 1 << 20
+    answer = report.to_json()
+    assert len(json.dumps(answer)) < 1_000_000
+    more = answer["findings"][-1]
+    assert (more["severity"], more["code"]) == ("info", "F-MORE")
+    assert f"{5000 * 2 - LIMITS.findings} more findings" in more["message"]
+    assert f"{5000 - len(answer['imports'])} more uses" in more["message"]
 
 
-def test_a_late_danger_counts_even_when_the_list_is_full() -> None:
+def test_answers_stay_small_however_long_and_strange_the_words_are() -> None:
+    """Every character of these names is twelve bytes of JSON."""
+    wide = "\U0001f642" * 400
+    body = b"".join(stack_name(f"{number}{wide}", f"{wide}{number}") + text(wide) + b"\x85R0" for number in range(3000)) + b"N"
+    report = of(payload_zip(body, PROTO4))
+    answer = report.to_json()
+    assert len(json.dumps(answer)) < 1_000_000
+    assert answer["verdict"] == "danger"
+    assert len(answer["imports"]) > 50
+    assert len(answer["findings"]) > 50
+
+
+def test_a_late_danger_counts_and_is_told_even_when_the_list_is_full() -> None:
     body = b"".join(name("somewhere", f"Thing{number}") + b"0" for number in range(LIMITS.findings + 5))
     report = of(payload_zip(body + name("os", "system") + b")R"))
     assert report.verdict == "danger"
+    assert len(report.findings) == LIMITS.findings
+    assert report.findings[-1].code == "P-IMPORT"
+    assert {row["name"] for row in report.to_json()["imports"]} >= {"system"}
+
+
+def test_disassembly_shows_what_stands_around_and_marks_the_culprit() -> None:
+    around = b"N0" * 20 + name("os", "system") + b"0" + b"K\x01K\x02K\x03K\x040000N"
+    lines = of(payload_zip(around)).findings[0].disassembly
+    assert [line.split(maxsplit=1)[1] for line in lines[-4:]] == ["GLOBAL ('os', 'system')   <- P-IMPORT", "POP", "BININT1 1", "BININT1 2"]
+    assert len(lines) == 12
+
+
+@pytest.mark.parametrize("behind", [b"", b"\xee\xee", b"X\xff\xff\xff\xff", b".", b"Vabc", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff"])
+def test_looking_ahead_never_fails_and_never_moves(behind: bytes) -> None:
+    report = of(b"\x80\x02" + name("os", "system") + behind, "model.pkl")
+    assert report.verdict == "danger"
+    assert report.findings[0].disassembly[1].endswith("<- P-IMPORT")
+
+
+def test_looking_ahead_sees_the_next_chunk() -> None:
+    window = Window(io.BytesIO(b"K\x01" * CHUNK + b"."))
+    stream = Stream(window)
+    stream.take(CHUNK - 1)
+    stream.take(1)
+    assert [step[0] for step in ahead(stream, 3)] == [CHUNK, CHUNK + 2, CHUNK + 4]
+    assert stream.position == CHUNK
 
 
 def test_fault_of_the_scanner_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,23 +141,3 @@ def test_unreadable_disk_is_not_a_verdict() -> None:
 
     with pytest.raises(OSError, match="disk"):
         scan(Broken(torch_zip()), name="a.ckpt")
-
-
-@pytest.mark.parametrize(
-    ("make", "verdict"), [(torch_zip, "success"), (unknown_class, "suspicious"), (os_system_checkpoint, "danger"), (bytes, "error")]
-)
-def test_command_prints_one_object_and_exits_by_verdict(tmp_path: Path, make: object, verdict: str) -> None:
-    path = tmp_path / "model.ckpt"
-    path.write_bytes(make())  # type: ignore[operator]
-    command = [sys.executable, "-m", "scanner.pickles", str(path), "--json", "--tensors"]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=30, check=False)
-    answer = json.loads(done.stdout)
-    assert (done.returncode, answer["verdict"]) == (EXIT_CODES[verdict], verdict)
-    assert (answer["directory"] is not None) == (verdict in ("success", "suspicious"))
-
-
-def test_command_says_what_it_cannot_open(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "scanner.pickles", str(tmp_path / "nothing.ckpt")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
-    assert done.returncode == EXIT_CODES["error"]
-    assert "nothing.ckpt: No such file" in done.stderr
