@@ -42,9 +42,9 @@ def run(row: Any, to: str, job: Callable[[Any], None]) -> None:
         log.info("gave way: %s", lost)
     except FormatError as answer:
         _settle(partial(lifecycle.fail, row, answer.code, answer.sentence))
-    except Exception:
+    except Exception as trouble:
         log.exception("trouble over %s %s", type(row).__name__, row.pk)
-        _settle(partial(_try_later, row))
+        _settle(partial(_try_later, row, trouble))
 
 
 def _settle(move: Callable[[], Any]) -> None:
@@ -57,10 +57,11 @@ def _settle(move: Callable[[], Any]) -> None:
         log.exception("could not record the end of this work; its lease will end")
 
 
-def _try_later(row: Any) -> None:
+def _try_later(row: Any, trouble: Exception) -> None:
+    """Back to where it waits, or failed when it was tried often enough: in the words of the trouble where it has a `sentence`."""
     if row.attempts >= lifecycle.MAX_ATTEMPTS:
         sentence = "The hub could not finish its work on this file (trouble of ours, not of the file). Try again, or tell the admin."
-        lifecycle.fail(row, "work:trouble", sentence)
+        lifecycle.fail(row, "work:trouble", getattr(trouble, "sentence", sentence))
         return
     wait = timedelta(seconds=FIRST_WAIT_SECONDS * 4 ** (row.attempts - 1))
     lifecycle.advance(row, row.LIFE.leased[row.state], send_after=timezone.now() + wait)

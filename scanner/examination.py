@@ -16,9 +16,10 @@ from registry.formats.errors import FormatError
 from registry.identify.detect import identify
 from registry.lifecycle import FileState
 from registry.models import Blob, File, TensorIndex, Verdict
-from scanner import releases, run, verdicts
+from scanner import disagreements, releases, run, verdicts
 from scanner.models import ScanReport
 from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, misnamed
+from scanner.second_look import second_look
 from scanner.verdicts import verdict_key
 
 __all__ = ["examine", "judge", "record", "seal", "verdict_key"]
@@ -71,7 +72,7 @@ def judge(path: Path, *, name: str) -> tuple[dict[str, Any], dict[str, Any] | No
 
     Raises `FormatError` where nothing is wrong but that `name` does not fit the bytes.
     """
-    report = run.scan_path(path, name=name, timeout=settings.SCAN_TIMEOUT_SECONDS)
+    report = second_look(run.scan_path(path, name=name, timeout=settings.SCAN_TIMEOUT_SECONDS), path)
     directory = report.pop("directory", None)
     _refuse_if_only_the_name_lies(report)
     return report, directory
@@ -92,8 +93,10 @@ def record(blob: Blob, report: dict[str, Any], directory: dict[str, Any] | None)
     """
     verdicts.locked(blob)
     before = verdicts.newest_report(blob)
+    report = disagreements.still_standing(blob, report)
     verdict = report["verdict"] if report["verdict"] in Verdict.values else Verdict.ERROR
     row = ScanReport.objects.create(blob=blob, verdict=verdict, scanner=SCANNER_VERSION, policy=POLICY_VERSION, report=report)
+    disagreements.keep(row)
     blob.verdict, blob.verdict_key = verdict, verdict_key()
     blob.scanned_at, blob.container = timezone.now(), str(report.get("kind", ""))[:40]
     blob.released = releases.hold_or_end(blob, row, before)

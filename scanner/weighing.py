@@ -25,10 +25,10 @@ def weigh(report: dict[str, Any], opinions: Iterable[Opinion], antivirus: dict[s
         worse = success and bool(opinion.objection)
         told.append(_entry(opinion, worse))
         if worse:
-            findings.append(_objection(opinion))
-    if antivirus is not None and (finding := _searched(antivirus)) is not None:
+            findings.append(objection(opinion.tool, opinion.verdict, opinion.objection))
+    if antivirus is not None and (finding := _searched(antivirus, report["verdict"])) is not None:
         findings.append(finding)
-    return _worsened(report, findings) | {"second_opinions": told, "antivirus": antivirus}
+    return worsened(report, findings) | {"second_opinions": told, "antivirus": antivirus}
 
 
 def _entry(opinion: Opinion, worse: bool) -> dict[str, Any]:
@@ -41,23 +41,25 @@ def _entry(opinion: Opinion, worse: bool) -> dict[str, Any]:
     }
 
 
-def _objection(opinion: Opinion) -> Finding:
+def objection(tool: str, verdict: str, why: str) -> Finding:
+    """The finding for a scanner that speaks against a file we call a success."""
     message = (
-        f"Another scanner, {opinion.tool}, calls this file {opinion.verdict.lower().replace('_', ' ')} ({opinion.objection}). "
+        f"Another scanner, {tool}, calls this file {verdict.lower().replace('_', ' ')} ({why}). "
         "Our own rules find nothing in it; a moderator must look before it is served."
     )
     return Finding(SUSPICIOUS, PEER, "", None, message)
 
 
-def _searched(antivirus: dict[str, Any]) -> Finding | None:
+def _searched(antivirus: dict[str, Any], verdict: str) -> Finding | None:
     if antivirus["verdict"] == "danger":
         return Finding(DANGER, VIRUS, "", None, antivirus["message"])
-    if antivirus["verdict"] == "error":
+    if antivirus["verdict"] == "error" and verdict in (SUCCESS, SUSPICIOUS):  # of what is refused anyway it says nothing more
         return Finding(ERROR, VIRUS_ERROR, "", None, antivirus["message"])
     return None
 
 
-def _worsened(report: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
+def worsened(report: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
+    """A copy of the report with more findings and the verdict that follows; without a directory where it must not be used."""
     rows = [
         {**{name: getattr(finding, name) for name in ("severity", "code", "where", "offset", "message", "args")}, "disassembly": []}
         for finding in findings

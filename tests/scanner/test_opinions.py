@@ -30,9 +30,10 @@ from tests.attacks.assemble import (
     VERSION_STREAM,
     Part,
     legacy,
-    payload_zip,
+    mapping,
     pickled,
     system,
+    tensor,
     text,
     torch_zip,
     zipped,
@@ -41,7 +42,7 @@ from tests.scanner.honest import HONEST, saved
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch calls its own quantised, sparse and legacy forms deprecated
 
-DETOUR = payload_zip(text("collections") + text("OrderedDict") + b"N0\x93)R", PROTO4)
+DETOUR = torch_zip(pickled(mapping(weight=tensor(), notes=text("collections") + text("OrderedDict") + b"N0\x93)R"), PROTO4))
 """Ours sees that a None is put down and taken away between the two halves of a harmless name; picklescan does not."""
 
 

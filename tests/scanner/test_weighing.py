@@ -75,6 +75,13 @@ def test_an_unfinished_search_is_an_error() -> None:
     assert codes(weighed) == [("suspicious", "O-PEER"), ("error", "V-ERROR")]
 
 
+@pytest.mark.parametrize("verdict", ["danger", "error"])
+def test_an_unfinished_search_says_nothing_more_of_what_is_refused_anyway(verdict: str) -> None:
+    """So that a file whose only fault is its name keeps that as its only fault."""
+    weighed = weigh(report(verdict), [], BEYOND)
+    assert (weighed["verdict"], weighed["findings"], weighed["antivirus"]) == (verdict, [], BEYOND)
+
+
 def test_no_combination_is_ever_better_than_our_own_verdict() -> None:
     for verdict in VERDICTS:
         for opinions in ([], [SILENT], [PICKLESCAN, FAILED], [EXCUSED, SILENT]):
