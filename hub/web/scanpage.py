@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from hub.verdicts import glossary as meanings
 from hub.verdicts import reports, sentences
-from hub.web import access, words
+from hub.web import access, moderation, words
 from registry import queries
 from registry.models import File
 
@@ -38,6 +38,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "kind": words.CONTAINERS.get(scan.body["kind"], scan.body["kind"]),
         "reader": reader(request, file),
         "twin": twin(file),
+        "actions": moderation.actions(request, file),
         "json_address": f"/api/hub/files/{pk}/scan",
     }
     return render(request, "files/scan.html", context)

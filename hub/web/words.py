@@ -35,6 +35,8 @@ STEPS = {
     "convert": "Converted to safetensors",
     "ready": "Ready",
     "published": "Published",
+    "rescan": "Verdict changed",
+    "released": "Released by a moderator",
     "quarantined": "Sealed in quarantine",
 }
 STATES = {
@@ -100,6 +102,8 @@ def about_file(file: File) -> str:
     if file.role == Role.DERIVED:
         key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
         return VARIANTS.get(key, f"Made here: {KEEPS.get(key[0], key[0])}, {PRECISIONS.get(key[1], key[1])}.")
+    if file.verdict == "suspicious":
+        return "The file as its creator saved it. It needs code that is not in it, from another package."
     if is_pickle(file) and file.downloadable:
         return "The file as its creator saved it, a pickle. The safetensors copy holds the same weights and loads faster."
     return "The file as its creator saved it."

@@ -83,8 +83,8 @@ def test_no_page_scrolls_sideways_on_a_phone(open_page: Callable[..., Any], sign
     catalog.publish(file.version)
     page = open_page(viewport={"width": width, "height": 800})
     sign_in(page, creator)
-    paths = ["/", "/ada/long", "/upload", f"/upload/{file.version_id}", f"/file/{file.pk}", f"/file/{file.pk}/scan"]
-    for path in [*paths, "/account", "/account/tokens", "/my/models", "/about"]:
+    paths = ["/", "/ada/long", "/upload", f"/upload/{file.version_id}", f"/file/{file.pk}", f"/files/{file.pk}/scan"]
+    for path in [*paths, "/account", "/account/tokens", "/my/models", "/about", "/about/scanning"]:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
@@ -99,15 +99,18 @@ def test_copy_button_copies_the_trigger_word(open_page: Callable[..., Any]) -> N
     assert page.evaluate("navigator.clipboard.readText()") == "paper lantern"
 
 
-PAIRS = [(ink, ground) for ink in ("ink", "muted", "accent", "ok", "warn", "bad") for ground in ("paper", "surface", "sunk")]
+PAIRS = [(ink, ground) for ink in ("ink", "muted", "accent", "ok", "warn", "bad", "err") for ground in ("paper", "surface", "sunk")]
 PAIRS += [("accent-ink", "accent"), ("accent", "accent-soft"), ("ok", "ok-soft"), ("warn", "warn-soft"), ("bad", "bad-soft")]
 PAIRS += [
+    ("err", "err-soft"),
     ("ink", "ok-soft"),
     ("ink", "warn-soft"),
     ("ink", "bad-soft"),
+    ("ink", "err-soft"),
     ("muted", "ok-soft"),
     ("muted", "warn-soft"),
     ("muted", "bad-soft"),
+    ("muted", "err-soft"),
 ]
 MEASURE = """pairs => {
   const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});

@@ -138,7 +138,7 @@ def test_text_of_creators_stays_text(client: Client, creator: Any) -> None:
         "/",
         address(version),
         f"/file/{file.pk}",
-        f"/file/{file.pk}/scan",
+        f"/files/{file.pk}/scan",
         f"/upload/{version.pk}",
         "/my/models",
         "/upload",
