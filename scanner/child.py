@@ -22,6 +22,7 @@ from collections.abc import Callable
 from registry.formats.window import Window
 from scanner.pickles import scan
 from scanner.pickles.limits import OutOfTime
+from scanner.pickles.templates import prepare
 from scanner.sandbox import lock, orders, say, watch
 
 PRELOADED = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.raw_unicode_escape, encodings.utf_8, zlib)
@@ -29,11 +30,12 @@ PRELOADED = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.raw_u
 
 
 def main() -> None:
-    """Orders' arguments: the file's name, and "tensors" or "plain"."""
+    """Orders' arguments: the file's name, "tensors" or "plain", and the folder where jinja2 lies ("" where there is none)."""
     gc.disable()  # one short life: looking for cycles among a million values would take most of it
     given = orders()
-    name, tensors = given.arguments
+    name, tensors, jinja2 = given.arguments
     window = Window(given.fd)
+    prepare(window, name, jinja2)
     json.loads(json.dumps({"warm": [1.5, "ü"]}))
     finish = watch(given.seconds, OutOfTime)
     layers = lock(cpu_seconds=given.seconds, memory_bytes=given.memory_bytes)

@@ -5,6 +5,7 @@ Whatever goes wrong with the child (death, silence, too much talk, no JSON) is v
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import select
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,10 @@ GRACE = 2.0
 """Seconds that a child has, after its own time ran out, to say so before it is killed."""
 
 
+ROWS = {"imports": ("module", "name", "safety"), "findings": ("severity", "code", "message")}
+"""Lists of a report, and the texts that each of their rows has."""
+
+
 def scan_path(path: str | os.PathLike[str], *, name: str, timeout: float = 60, tensors: bool = True) -> dict[str, Any]:
     """The report (`Report.to_json`) of the file at `path`; `name` is what its uploader called it.
 
@@ -50,15 +56,33 @@ def scan_fd(fd: int, *, name: str, timeout: float = 60, tensors: bool = True) ->
     """As `scan_path`, for an open descriptor; its position is left alone."""
     started = time.monotonic()
     safe_name = name.encode("utf-8", "replace").decode().replace("\0", "")[-1024:]
-    code, answer = run_child(SCAN, fd, [safe_name, "tensors" if tensors else "plain"], timeout=timeout)
+    code, answer = run_child(SCAN, fd, [safe_name, "tensors" if tensors else "plain", _jinja2()], timeout=timeout)
     problem = _problem(code, answer, timeout)
     if problem is None:
         with suppress(ValueError, RecursionError):
             report = json.loads(answer or b"")
-            if isinstance(report, dict) and report.get("verdict") in ("success", "suspicious", "danger", "error"):
-                return report
+            if is_report(report):
+                return dict(report)
         problem = "gave an answer that cannot be read"
     return _failed(problem, (time.monotonic() - started) * 1000, tensors)
+
+
+@cache
+def _jinja2() -> str:
+    """The folder that jinja2 is imported from, for a child that has the standard library alone; "" where it is not installed."""
+    found = importlib.util.find_spec("jinja2")
+    return str(Path(found.origin).parents[1]) if found and found.origin else ""
+
+
+def is_report(answer: Any) -> bool:
+    """Whether an answer has the bones of a report: a child that was broken out of may say anything, and others read it later."""
+    if not isinstance(answer, dict) or answer.get("verdict") not in ("success", "suspicious", "danger", "error"):
+        return False
+    return all(_are_rows(answer.get(key), texts) for key, texts in ROWS.items())
+
+
+def _are_rows(value: Any, texts: tuple[str, ...]) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) and all(isinstance(row.get(key), str) for key in texts) for row in value)
 
 
 def probe(timeout: float = 20) -> dict[str, Any]:

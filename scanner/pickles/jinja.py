@@ -7,6 +7,7 @@ known functions and methods are called.
 
 from __future__ import annotations
 
+import encodings.unicode_escape  # noqa: F401 - the lexer decodes texts with it, maybe when nothing can be imported any more
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FUNCTIONS = frozenset({"raise_exception", "strftime_now", "range", "namespace", "dict"})
+FUNCTIONS = frozenset({"raise_exception", "strftime_now", "range", "namespace", "dict", "caller"})
 """What programs give to templates. They may be called, and asked whether they are there; nothing else."""
 
 METHODS = _words(
@@ -136,7 +137,7 @@ class _Walk:
     def _nsref(self, node: nodes.NSRef) -> None:
         _check_word(node.name)
         _check_attribute(node.attr)
-        _need(node.attr not in METHODS, f"it gives {node.attr} another meaning")
+        _need(node.attr not in METHODS or self._flow.numbers(f".{node.attr}"), f"it gives {node.attr} another meaning")
 
     def _macro(self, node: nodes.Macro) -> None:
         _check_word(node.name)
@@ -171,7 +172,7 @@ class _Walk:
         _need(node.dyn_args is None and node.dyn_kwargs is None, "it hides what it passes on")
         callee = node.node
         if isinstance(callee, nodes.Name):
-            _need(callee.name in FUNCTIONS | self._macros | {"caller"}, f"it calls {callee.name}")
+            _need(callee.name in FUNCTIONS | self._macros, f"it calls {callee.name}")
             self._called.add(id(callee))
             return
         _need(isinstance(callee, nodes.Getattr), "it calls something that has no name")

@@ -51,6 +51,10 @@ class Flow:
         """Every name that the template gives a value (macros by their own statement aside)."""
         return self._names
 
+    def numbers(self, name: str) -> bool:
+        """Whether only numbers flow into a name (`.x` for the attribute x)."""
+        return all(source is not None and self.numeric(source) for source in self._sources.get(name, ()))
+
     # --- what flows where ------------------------------------------------------------------------------------------
 
     def _bind(self, target: nodes.Node, source: nodes.Node | None) -> None:

@@ -7,9 +7,11 @@ part of the language, filter, function and method must be one that templates of 
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 
+from registry.formats.window import Window
 from scanner.pickles.report import DANGER, ERROR
 
 MAX_TEMPLATE = 128 << 10
@@ -66,6 +68,13 @@ def load_judge() -> ModuleType | None:
     return jinja
 
 
-def needs_judge(head: bytes) -> bool:
-    """Whether a file that begins like this may hold a chat template: GGUF, or an archive that may hold one."""
-    return head.startswith((b"GGUF", b"PK\3\4"))
+def prepare(window: Window, name: str, folder: str = "") -> None:
+    """Load the judge for a file that may hold chat templates (GGUF, or a bundle), while modules can still be imported.
+
+    `folder` is where jinja2 lies, for a process that has the standard library alone.
+    """
+    head = window.read(0, min(4, window.size))
+    if head == b"GGUF" or (head == b"PK\3\4" and name.lower().endswith(".zip")):
+        if folder and folder not in sys.path:
+            sys.path.append(folder)
+        load_judge()

@@ -25,7 +25,7 @@ def scan_text(window: Window, report: Report) -> None:
     raw = window.read(0, window.size)
     _check_pickle(window, raw, report)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
         raise FormatError("X-TEXT", "A file that is named as a text is not one (UTF-8).", offset=error.start) from error
     if not text.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in set(text) - _LAYOUT):

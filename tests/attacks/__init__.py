@@ -8,22 +8,28 @@ from __future__ import annotations
 from tests.attacks.catalogue import ATTACKS, Attack
 from tests.attacks.imports import os_system_checkpoint
 
-from tests.attacks import calls, disguises, floods, gadgets, geometry, headers, imports, legacies, oddities, states, streams, zips  # isort: skip
+from tests.attacks import arrays, bundles, calls, disguises, floods, gadgets, geometry, ggufs  # isort: skip
+from tests.attacks import headers, imports, legacies, oddities, onnxes, states, streams, tars, zips  # isort: skip
 
 __all__ = [
     "ATTACKS",
     "Attack",
+    "arrays",
+    "bundles",
     "calls",
     "disguises",
     "floods",
     "gadgets",
     "geometry",
+    "ggufs",
     "headers",
     "imports",
     "legacies",
     "oddities",
+    "onnxes",
     "os_system_checkpoint",
     "states",
     "streams",
+    "tars",
     "zips",
 ]

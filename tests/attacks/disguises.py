@@ -22,7 +22,7 @@ from tests.attacks.assemble import (
     torch_zip,
     zipped,
 )
-from tests.attacks.catalogue import attack
+from tests.attacks.catalogue import attack, each
 from tests.attacks.headers import entry, written
 
 DANGER, ERROR = "danger", "error"
@@ -92,6 +92,23 @@ def xzipped() -> bytes:
 @attack(ERROR, "F-PACKED", klass=27)
 def zlibbed() -> bytes:
     return zlib.compress(PAYLOAD)
+
+
+each(
+    ERROR,
+    "F-PACKED",
+    klass=27,
+    rows={
+        "disguises.lzma_of_old": lambda: lzma.compress(PAYLOAD, format=lzma.FORMAT_ALONE),
+        "disguises.seven_zip": lambda: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(64),
+        "disguises.packed_tar": lambda: gzip.compress(bytes(257) + b"ustar\0" + b"00" + bytes(700), mtime=0),
+        "disguises.joblib_of_old": lambda: b"ZF" + b"0x45".ljust(19) + zlib.compress(PAYLOAD),
+        "disguises.joblib": lambda: zlib.compress(PAYLOAD, 3),
+        "disguises.zstd": lambda: b"\x28\xb5\x2f\xfd" + bytes(64),
+        "disguises.lz4": lambda: b"\x04\x22\x4d\x18" + bytes(64),
+        "disguises.rar": lambda: b"Rar!\x1a\x07\x01\0" + bytes(64),
+    },
+)
 
 
 @attack(DANGER, "F-PROGRAM", klass=26)
