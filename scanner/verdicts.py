@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 HELD_BACK = "Held back until a moderator has looked: "
 ONLY_THE_NAME = "scan:F-EXTENSION"
 """Error code of a file whose name lies: a better verdict on its bytes does not help it."""
-OURS = frozenset({"F-SANDBOX", "V-ERROR"})
-"""Findings about the scanner or the antivirus that did not answer, not about the bytes: never a reason to seal what is served."""
+OURS = frozenset({"F-SANDBOX", "F-LIMIT", "V-ERROR"})
+"""Findings about a scanner or antivirus that died, ran out of time or memory, or did not answer: perhaps a busy machine's fault and
+not the bytes', so never a reason to seal what is served."""
 _OFFERED = (FileState.CLEAN, FileState.CONVERTING, FileState.READY)
 """States that a file reaches by cleared bytes alone."""
 _WORST = {"danger": 0, "error": 1, "suspicious": 2}

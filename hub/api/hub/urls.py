@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from hub.api.hub import docs, entries, files, uploads, versions, views
+from hub.api.hub import docs, entries, files, judging, uploads, versions, views
 
 urlpatterns = [
     path("entries", entries.Entries.as_view()),
@@ -20,6 +20,8 @@ urlpatterns = [
     path("files/<int:pk>", files.OneFile.as_view()),
     path("files/<int:pk>/scan", files.Scan.as_view()),
     path("files/<int:pk>/retry", files.Retry.as_view()),
+    path("files/<int:pk>/rescan", judging.JudgeAgain.as_view()),
+    path("files/<int:pk>/extract", judging.Extract.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", docs.page, name="api-docs"),
     re_path("", views.nothing_here),

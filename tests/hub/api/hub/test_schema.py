@@ -30,6 +30,8 @@ ROUTES = {
     "files/{id}": {"get"},
     "files/{id}/scan": {"get"},
     "files/{id}/retry": {"post"},
+    "files/{id}/rescan": {"post"},
+    "files/{id}/extract": {"post"},
 }
 """What others build on: nothing may be missing, and nothing is promised beside it."""
 
@@ -73,7 +75,9 @@ def _plain(node: Any) -> Any:
     return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
 
 
-def test_real_answers_have_the_promised_shapes(schema: dict[str, Any], api: APIClient, creator: Any, tmp_path: Path) -> None:
+def test_real_answers_have_the_promised_shapes(
+    schema: dict[str, Any], api: APIClient, judge: APIClient, creator: Any, tmp_path: Path
+) -> None:
     version = VersionFactory(entry__owner=creator)
     file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
     begun = api.post(f"/api/hub/versions/{version.pk}/uploads", {"file_name": "b.ckpt", "size_bytes": 10}).json()
@@ -85,6 +89,7 @@ def test_real_answers_have_the_promised_shapes(schema: dict[str, Any], api: APIC
     drain()
     fits(schema, "FileAnswer", api.get(f"/api/hub/files/{file.pk}").json())
     fits(schema, "ScanAnswer", api.get(f"/api/hub/files/{file.pk}/scan").json())
+    fits(schema, "RescanAnswer", judge.post(f"/api/hub/files/{file.pk}/rescan").json())
     fits(schema, "VersionAnswer", api.post(f"/api/hub/versions/{version.pk}/publish").json())
     fits(schema, "EntryAnswer", api.get(f"/api/hub/entries/{version.entry_id}").json())
     fits(schema, "Problem", api.post("/api/hub/entries", {}).json())
