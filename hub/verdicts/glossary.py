@@ -8,10 +8,14 @@ CODES: dict[str, str] = {
     "F-EXTENSION": "The name says that the file is of another kind than its content shows.",
     "F-INTERNAL": "The scanner met something that it was not made for, and what it cannot finish it does not let through.",
     "F-LIMIT": "Understanding the file takes more time or memory than any honest weight file needs.",
+    "F-MORE": "There was more to say about this file than fits into a report.",
+    "F-NOTHING": "The archive holds texts or pictures and nothing that is weights.",
+    "F-OPEN": "The file could not be opened to be read.",
     "F-PACKED": "The file is packed by a compressor, so what it holds cannot be judged until it is unpacked.",
     "F-PICTURE": "The file is a picture and no weights.",
     "F-POLYGLOT": "The file is two kinds at once, and which one a program reads depends on the program.",
     "F-PROGRAM": "The file is a program, a script or a document that can run code.",
+    "F-READ": "The file could not be read to its end from where it lies.",
     "F-SANDBOX": "The locked process that reads the file died, was stopped or gave no answer that can be read.",
     "F-TRUNCATED": "The file ends before its own structure says that it does.",
     "F-UNKNOWN": "Nothing in the file shows that it is a weight file of a known kind.",
@@ -40,12 +44,14 @@ CODES: dict[str, str] = {
     "Z-CRC": "The checksum of a part does not fit its bytes.",
     "Z-DEPTH": "An archive lies in an archive in an archive, deeper than anybody packs weights.",
     "Z-DUP": "Two parts of the archive have the same name, and programs disagree on which one counts.",
+    "Z-EXTENSION": "A file in the archive is of another kind than its name says.",
     "Z-FLAGS": "A part of the archive is encrypted or marked in a way that readers treat differently.",
     "Z-LAYOUT": "The parts of the archive do not lie side by side to the last byte: there are gaps, overlaps or a second directory.",
     "Z-LIMIT": "The archive has more parts than any checkpoint.",
     "Z-LOCAL": "A part of the archive describes itself differently from the archive's directory.",
     "Z-METHOD": "A part of the archive is packed by a method that torch does not use.",
     "Z-NAME": "A name in the archive leads out of its folder, is a link, or holds characters that no plain path has.",
+    "Z-NOCRC": "The checkpoint was saved without checksums, so damage to it cannot be seen; it is no danger.",
     # torch checkpoints
     "T-ENDIAN": "The numbers are stored in the byte order of big-endian machines.",
     "T-LIMIT": "The checkpoint is nested deeper or holds more values than weights need.",
@@ -74,7 +80,11 @@ CODES: dict[str, str] = {
     "S-SIZE": "A tensor takes more or fewer bytes than its shape and type need.",
     "S-TRAILING": "There are bytes behind the last tensor.",
     # other kinds of files
+    "A-COUNT": "The tar states a number of tensors or stored blocks that no checkpoint has.",
+    "A-KEYS": "Tensors and stored blocks in the tar do not match, or one is there twice.",
     "A-LAYOUT": "The tar archive is not laid out as torch wrote its oldest checkpoints, or has bytes that belong to nothing.",
+    "A-PART": "A tensor or a stored block in the tar is not described as torch described it.",
+    "A-VIEW": "A tensor in the tar reaches outside of its stored block.",
     "G-ALIGN": "The GGUF file states an alignment that no program writes.",
     "G-DUP": "The GGUF file names a key or a tensor twice, and programs disagree on which one counts.",
     "G-LIMIT": "The GGUF file states more parts, or longer ones, than models have.",
@@ -89,6 +99,7 @@ CODES: dict[str, str] = {
     "I-LIMIT": "The picture is larger, or of more parts, than pictures are.",
     "I-PARSE": "The picture breaks the grammar of its format.",
     "I-TRAILING": "There are bytes behind the end of the picture, where another file may hide.",
+    "K-CONFIG": "The description of the layers of a Keras model cannot be read, so what they would do is not known.",
     "K-LAMBDA": "The Keras model holds a layer that is Python code, which runs when the model is loaded.",
     "N-DTYPE": "The numpy array holds something else than numbers.",
     "N-HEADER": "The header of the numpy array is not what numpy writes.",
@@ -100,6 +111,8 @@ CODES: dict[str, str] = {
     "O-LIMIT": "The ONNX file has more parts, or deeper ones, than models have.",
     "O-PARSE": "The ONNX file breaks the grammar of its format.",
     "O-PATH": "The ONNX model takes its numbers from a path outside of its own folder, and so could read any file.",
+    "X-LIMIT": "A text in the archive is larger than texts beside weights are.",
+    "X-TEXT": "A file that is named as a text is none.",
     # other voices
     "O-PEER": "Another scanner calls dangerous what ours took for harmless; a person should look before anybody loads it.",
     "V-ERROR": "The antivirus engine could not be asked or did not finish, and what was not read is not called clean.",
@@ -110,7 +123,7 @@ CODES: dict[str, str] = {
 FAMILIES = {
     "F": "The file as a whole", "P": "Pickles", "Z": "Zip archives", "T": "Torch checkpoints", "L": "Torch's old format",
     "A": "Torch's oldest format, a tar", "S": "Safetensors", "N": "Numpy arrays", "G": "GGUF", "O": "ONNX", "K": "Keras",
-    "I": "Pictures", "V": "Antivirus and other scanners",
+    "I": "Pictures", "X": "Texts", "V": "Antivirus and other scanners",
 }  # fmt: skip
 
 SAFETY: dict[str, str] = {
