@@ -14,7 +14,7 @@ from scanner.pickles.values import Data, Glob, Value
 
 Args = tuple[Value, ...]
 
-_TYPE = re.compile(r"[<>|=]?([?bBhHiIlLqQefdgFDcSU])(\d{0,6})")
+_TYPE = re.compile(r"[<>|=]?([?bBhHiIlLqQuefdgFDcSU])(\d{0,6})")
 """numpy type codes without O (objects hide pickles) and V (structures)."""
 
 

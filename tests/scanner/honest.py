@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from safetensors.torch import save as save_safetensors
 
+from tests.scanner.honest_world import WORLD
+
 X = torch.arange(24.0).reshape(4, 6)
 Maker = Callable[[], bytes]
 
@@ -200,5 +202,6 @@ HONEST: dict[str, tuple[str, Maker]] = {
     "lora": ("lora.safetensors", lora),
     "many types, safetensors": ("a.safetensors", lambda: save_safetensors({n: v.contiguous() for n, v in many_types().items()})),
     "empty safetensors": ("a.safetensors", lambda: save_safetensors({})),
+    **WORLD,
 }
 """title -> (file name, maker of the bytes)"""
