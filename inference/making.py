@@ -20,15 +20,16 @@ from registry.lifecycle import DerivativeState, FileState
 from registry.models import Blob, File, Role, TensorIndex, Verdict
 from registry.names import with_suffix
 
-SAFETENSORS = "safetensors"
+AS_THEY_ARE = frozenset({"safetensors", "gguf", "onnx", "npy", "npz", "bundle"})
+"""Containers that are published as they were uploaded: safetensors already, or of a form that is no state dict of tensors."""
 
 
-def is_safetensors(file: File) -> bool:
-    return file.blob is not None and file.blob.container == SAFETENSORS
+def needs_no_twin(file: File) -> bool:
+    return file.blob is not None and file.blob.container in AS_THEY_ARE
 
 
-def finish_safetensors(file: File) -> None:
-    """clean -> ready for what is safetensors already; nothing to convert."""
+def finish(file: File) -> None:
+    """clean -> ready for what needs no twin; nothing to convert."""
     _become_ready(file)
 
 

@@ -13,15 +13,15 @@ from registry.models import File
 
 @shared_task(name="inference.settle")
 def settle(file_id: int) -> None:
-    """clean -> ready (already safetensors), or clean -> converting -> ready (a pickle gets its twin)."""
+    """clean -> ready (safetensors already, or a form without a twin), or clean -> converting -> ready (a pickle gets its twin)."""
     file = lifecycle.take(File, file_id, FileState.CLEAN)
     if file is None:
         return
-    if not making.is_safetensors(file):
+    if not making.needs_no_twin(file):
         work.run(file, FileState.CONVERTING, making.convert_twin)
         return
     try:
-        making.finish_safetensors(file)
+        making.finish(file)
     except lifecycle.LostRace:
         return
 

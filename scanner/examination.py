@@ -18,15 +18,12 @@ from registry.lifecycle import FileState
 from registry.models import Blob, File, TensorIndex, Verdict
 from scanner import disagreements, releases, run, verdicts
 from scanner.models import ScanReport
-from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, misnamed
+from scanner.pickles import POLICY_VERSION, SCANNER_VERSION, UNDERSTOOD, misnamed
 from scanner.second_look import second_look
 from scanner.verdicts import verdict_key
 
 __all__ = ["examine", "judge", "record", "seal", "verdict_key"]
 log = logging.getLogger(__name__)
-
-UNDERSTOOD = frozenset({"torch-zip", "torch-legacy", "pickle", "safetensors"})
-"""Kinds that the scanner reads whole whatever they are called, so that a wrong name alone says nothing of the bytes."""
 
 
 class NotJudged(RuntimeError):

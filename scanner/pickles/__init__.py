@@ -15,14 +15,17 @@ from scanner.pickles.containers import say_error, scan_window
 from scanner.pickles.limits import OutOfTime
 from scanner.pickles.policy import POLICY_VERSION
 from scanner.pickles.report import ERROR, EXIT_CODES, SCANNER_VERSION, Finding, Import, Report
-from scanner.pickles.sniff import disagreement
+from scanner.pickles.sniff import NAMES, disagreement
 
-__all__ = ["EXIT_CODES", "POLICY_VERSION", "SCANNER_VERSION", "Finding", "Import", "Report", "misnamed", "scan"]
+__all__ = ["EXIT_CODES", "POLICY_VERSION", "SCANNER_VERSION", "UNDERSTOOD", "Finding", "Import", "Report", "misnamed", "scan"]
+
+UNDERSTOOD = frozenset(NAMES) - {"image", "text"}
+"""Kinds that are read whole whatever they are called, so that a wrong name alone says nothing of the bytes."""
 
 
 def misnamed(kind: str, name: str) -> Finding | None:
     """What is wrong with calling a file of this kind (`Report.kind`) `name`, or None: the one part of a verdict that is not the bytes'."""
-    lie = disagreement(kind, name) if kind in ("torch-zip", "torch-legacy", "pickle", "safetensors") else None
+    lie = disagreement(kind, name) if kind in UNDERSTOOD else None
     return Finding(lie[0], "F-EXTENSION", "", None, lie[1]) if lie else None
 
 

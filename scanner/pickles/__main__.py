@@ -22,6 +22,7 @@ from collections.abc import Callable
 from registry.formats.window import Window
 from scanner.pickles import EXIT_CODES, POLICY_VERSION, Report, scan
 from scanner.pickles.limits import OutOfTime
+from scanner.pickles.templates import prepare
 
 SECONDS = 60
 """Of wall and of processor time for one file."""
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = os.path.basename(os.path.abspath(options.file))
     try:
         window = _open(options.file)
+        prepare(window, name)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         print(f"{options.file}: {reason}".encode("ascii", "backslashreplace").decode(), file=sys.stderr)
