@@ -26,7 +26,8 @@ How: each scanner runs in one process in an environment of its own and is asked 
 or a crash it is started again. Seconds are counted inside that process, without its start; "ours sandboxed" starts one locked process
 a file, as the hub does. unsafe: the scanner calls the file dangerous. not clean: it says anything but yes, "error" and "skipped"
 included. silent: the file is hostile, and the scanner's command would exit with 0: picklescan innocuous, suspicious and nothing
-scanned; modelscan clean; fickling LIKELY_SAFE, and zips with no member it looks at; modelaudit-picklescan clean.
+scanned; modelscan clean; fickling LIKELY_SAFE, and zips with no member it looks at; modelaudit-picklescan clean. refused: honest files
+that are not called clean, those that torch writes and all others (the scanners of pickles never promised to read the latter).
 modelaudit-picklescan judges by what is installed beside it: here nothing is. The corpus is ours: our scanner was built against it,
 the others were not, and not every file of it carries code: some only break a rule that a loader keeps."""
 
@@ -91,6 +92,8 @@ def run(samples: Sequence[Sample], tools: Sequence[Tool], timeout: float) -> Ans
                 if tool in OURS:
                     raise
                 print(f"{tool.label}: not run, {problem}", flush=True)
+            else:
+                print(f"{tool.label}: {len(paths)} files read", flush=True)
     return answers
 
 

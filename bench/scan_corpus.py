@@ -16,7 +16,7 @@ from pathlib import Path
 class Sample:
     """One file of the corpus. `klass` is its class in `tests.attacks.catalogue.CLASSES`, 0 for an honest file.
 
-    `verdict` and `code` are what our scanner must answer; an honest file has no code.
+    `verdict` and `code` are what our scanner must answer; most honest files have no code.
     """
 
     title: str
@@ -29,6 +29,11 @@ class Sample:
     @property
     def hostile(self) -> bool:
         return self.klass > 0
+
+    @property
+    def checkpoint(self) -> bool:
+        """Whether its name is one of torch's: what every scanner here is made for."""
+        return Path(self.name).suffix in (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
 def samples(only: str = "") -> list[Sample]:
@@ -44,10 +49,14 @@ def attacks() -> Iterator[Sample]:
 
 
 def honest() -> Iterator[Sample]:
+    """Everything that our scanner must call a success; with a code where it must also make a remark."""
     from tests.scanner.honest import HONEST
+    from tests.scanner.honest_kinds import HONEST_KINDS, TOLD
 
-    for title, (name, make) in HONEST.items():
+    for title, (name, make) in {**HONEST, **HONEST_KINDS}.items():
         yield Sample(f"honest: {title}", name, make, 0, "success")
+    for title, (name, make, code) in TOLD.items():
+        yield Sample(f"honest: {title}", name, make, 0, "success", code)
 
 
 def write(sample: Sample, folder: Path) -> Path:

@@ -14,18 +14,20 @@ Answers = dict[Tool, list[Answer]]
 """For each scanner that could be run, its answers in the order of the samples."""
 
 
+def failed(answer: Answer) -> bool:
+    """Whether the scanner hung, died, or (ours) reports that its child did or that it met a fault of its own."""
+    return answer.word in ("hang", "crash") or bool({"F-SANDBOX", "F-INTERNAL"} & set(answer.codes))
+
+
 def wrong(sample: Sample, answer: Answer) -> str:
     """What is wrong with our answer for this sample, in words; "" where it is as stated."""
+    if failed(answer):
+        return f"{answer.word} ({', '.join(answer.codes) or answer.detail or 'no answer'}) for {sample.verdict} {sample.code}".rstrip()
     if answer.word != sample.verdict:
         return f"says {answer.word} ({', '.join(answer.codes) or answer.detail or 'no code'}) for {sample.verdict} {sample.code}".rstrip()
     if sample.code and sample.code not in answer.codes:
         return f"says {answer.word} for {', '.join(answer.codes)}, and not for {sample.code}"
     return ""
-
-
-def failed(answer: Answer) -> bool:
-    """Whether the scanner hung, died, or (ours) reports that its child did or that it met a fault of its own."""
-    return answer.word in ("hang", "crash") or bool({"F-SANDBOX", "F-INTERNAL"} & set(answer.codes))
 
 
 def missed_targets(samples: Sequence[Sample], answers: Answers) -> list[str]:
@@ -66,7 +68,8 @@ def show(samples: Sequence[Sample], answers: Answers) -> None:
         "unsafe",
         "not clean",
         "silent",
-        "honest refused",
+        "refused: torch",
+        "refused: other",
         "hangs",
         "crashes",
         "total s",
@@ -86,14 +89,18 @@ def show(samples: Sequence[Sample], answers: Answers) -> None:
 
 def comparison(tool: Tool, samples: Sequence[Sample], given: Sequence[Answer]) -> tuple[str, ...]:
     hostile = [answer for sample, answer in zip(samples, given, strict=True) if sample.hostile]
-    honest = [answer for sample, answer in zip(samples, given, strict=True) if sample.verdict == "success"]
+    honest = [
+        (sample.checkpoint, answer.word not in tool.silent) for sample, answer in zip(samples, given, strict=True) if not sample.hostile
+    ]
+    torch, other = ([refused for checkpoint, refused in honest if checkpoint == of_torch] for of_torch in (True, False))
     seconds = [answer.seconds for answer in given]
     return (
         tool.label,
         share(sum(answer.word in tool.unsafe for answer in hostile), len(hostile)),
         share(sum(answer.word not in tool.silent for answer in hostile), len(hostile)),
         str(sum(answer.word in tool.silent for answer in hostile)),
-        share(sum(answer.word not in tool.silent for answer in honest), len(honest)),
+        share(sum(torch), len(torch)),
+        share(sum(other), len(other)),
         str(sum(answer.word == "hang" for answer in given)),
         str(sum(answer.word == "crash" for answer in given)),
         f"{sum(seconds):.1f}",

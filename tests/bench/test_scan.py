@@ -66,7 +66,7 @@ def test_a_peers_words_are_counted_as_stated() -> None:
     samples = handful()
     words = ("dangerous", "suspicious", "error", "innocuous")
     row = scan_results.comparison(PEERS[0], samples, [Answer(word, 0.1, 2048) for word in words])
-    assert row[1:7] == ("1 (50.0%)", "1 (50.0%)", "1", "1 (50.0%)", "0", "0")
+    assert row[1:8] == ("1 (50.0%)", "1 (50.0%)", "1", "1 (100.0%)", "0 (0.0%)", "0", "0")
 
 
 def test_a_scanner_that_hangs_or_dies_is_started_again(tmp_path: Path) -> None:
