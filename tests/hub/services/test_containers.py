@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from hub.services.folders import ROOT
+from scanner import antivirus
 
 COMPOSE = ROOT / "docker-compose.yml"
 NGINX = ROOT / "deploy" / "nginx.conf"
 STORES = ("postgres", "valkey", "s3")
+EXTRAS = ("-f", str(ROOT / "deploy" / "gpu.yml"), "-f", str(ROOT / "deploy" / "clamav.yml"))
 HUB = ("migrate", "web", "cpu", "gpu", "beat")
 
 
@@ -101,6 +103,24 @@ def test_image_runs_as_an_ordinary_user() -> None:
     assert all(not line.startswith("RUN") for line in lines[user:])
 
 
+def test_the_virus_scanner_is_where_the_worker_looks_for_it() -> None:
+    extra = yaml.safe_load((ROOT / "deploy" / "clamav.yml").read_text())
+    limits = dict(line.split(" ", 1) for line in (ROOT / "deploy" / "clamd.conf").read_text().splitlines() if not line.startswith("#"))
+    folder, _, name = limits["LocalSocket"].rpartition("/")
+    shared = {mount.split(":")[0]: mount.split(":")[1] for mount in extra["services"]["clamav"]["volumes"]}
+    assert shared["clamd"] == folder
+    seen = dict(mount.split(":")[:2] for mount in extra["services"]["cpu"]["volumes"])
+    assert extra["services"]["cpu"]["environment"]["CLAMD_SOCKET"] == f"{seen['clamd']}/{name}"
+    assert "ports" not in extra["services"]["clamav"]
+
+
+def test_the_virus_scanner_reads_what_the_hub_sends_and_says_what_it_did_not_read() -> None:
+    limits = dict(line.split(" ", 1) for line in (ROOT / "deploy" / "clamd.conf").read_text().splitlines() if not line.startswith("#"))
+    assert limits["AlertExceedsMax"] == "yes"
+    for name in ("StreamMaxLength", "MaxFileSize", "MaxScanSize"):
+        assert int(limits[name].rstrip("M")) << 20 >= antivirus.WHOLE
+
+
 def test_docker_accepts_the_compose_file(tmp_path: Path) -> None:
     if shutil.which("docker") is None:
         pytest.skip("no docker client on this machine")
@@ -109,7 +129,7 @@ def test_docker_accepts_the_compose_file(tmp_path: Path) -> None:
     example = (ROOT / "deploy" / "env.example").read_text()
     filled = tmp_path / "env"
     filled.write_text(re.sub(r"^(WEIGH_\w+)=$", r"\1=x", example, flags=re.MULTILINE))
-    command = ["docker", "compose", "-f", str(COMPOSE), "-f", str(ROOT / "deploy" / "gpu.yml"), "--env-file", str(filled), "config", "-q"]
+    command = ["docker", "compose", "-f", str(COMPOSE), *EXTRAS, "--env-file", str(filled), "config", "-q"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
