@@ -66,6 +66,8 @@ CONTAINERS = {
     "gguf": "GGUF",
     "onnx": "ONNX",
     "bundle": "zip bundle",
+    "keras": "Keras model",
+    "hdf5": "HDF5",
     "image": "picture",
     "text": "text",
 }
@@ -125,10 +127,11 @@ def scan_line(file: File, imports: int | None) -> str:
     """The safety line of a file in words; `imports` counts what its pickles name."""
     if file.verdict != "success":
         return SCAN_LINES.get(file.verdict, "Not scanned yet")
-    if not is_pickle(file):
-        return f"No code inside ({container(file) or 'plain data'}, structure checked)"
-    count = imports or 0
-    return f"Pickle: {count} import{'' if count == 1 else 's'}, all known" if count else "Pickle without imports: nothing would run"
+    if imports:  # also of pickles in a bundle
+        return f"Pickle: {imports} import{'' if imports == 1 else 's'}, all known"
+    if is_pickle(file):
+        return "Pickle without imports: nothing would run"
+    return f"No code inside ({container(file) or 'plain data'}, structure checked)"
 
 
 def licence(entry: Entry) -> list[tuple[bool, str]]:

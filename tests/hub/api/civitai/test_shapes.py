@@ -9,7 +9,6 @@ import pytest
 
 from registry import catalog
 from registry.models import File, User
-from scanner.models import ScanReport
 from tests.hub.api.civitai.conftest import Get
 from tests.hub.published import published_entry, published_file, published_version
 
@@ -154,70 +153,3 @@ def test_kinds_are_spelled_as_civitai_does(get: Get, creator: User, kind: str, f
     assert len(get("/api/v1/models", {"types": expected}).json()["items"]) == 1
     other = "LORA" if expected != "LORA" else "LoCon"
     assert not get("/api/v1/models", {"types": other}).json()["items"]
-
-
-# --- scan results -----------------------------------------------------------------------------------------------------------
-
-
-def report(file: File, verdict: str, imports: list[tuple[str, str]]) -> None:
-    rows = [{"module": name.rpartition(".")[0], "name": name.rpartition(".")[2], "safety": safety} for name, safety in imports]
-    body = {
-        "verdict": verdict,
-        "kind": "torch-zip",
-        "imports": rows,
-        "findings": [],
-        "opcodes": 9,
-        "sandbox": ["rlimit"],
-        "duration_ms": 4.2,
-    }
-    ScanReport.objects.create(blob=file.blob, verdict=verdict, scanner="1", policy="p", report=body)
-
-
-def test_a_clean_pickle_lists_its_imports(get: Get, creator: User) -> None:
-    file = published_file(creator, b"pickle", "a.ckpt", blob_container="torch-zip", blob_verdict_key="1.0.0/2026-11-21")
-    report(file, "success", [("os.system", "dangerous")])
-    report(file, "success", [("collections.OrderedDict", "allowed"), ("torch._utils._rebuild_tensor_v2", "allowed")])
-    listed = get("/api/v1/models").json()["items"][0]["modelVersions"][0]["files"][0]
-    shown = get(f"/api/v1/model-versions/{file.version_id}").json()["files"][0]
-    for fields in (listed, shown):
-        assert fields["pickleScanResult"] == "Success"
-        assert fields["pickleScanMessage"] == (
-            "**Detected Pickle imports (2)**\n```\ncollections.OrderedDict\ntorch._utils._rebuild_tensor_v2\n```"
-        )
-        assert fields["metadata"]["format"] == "PickleTensor"
-    assert listed["scan"] == {"level": "success", "scanner": "1.0.0", "policy": "2026-11-21"}
-    assert shown["scan"]["kind"] == "torch-zip"
-    assert shown["scan"]["durationMs"] == 4.2
-    assert [row["name"] for row in shown["scan"]["imports"]] == ["OrderedDict", "_rebuild_tensor_v2"]
-
-
-def test_safetensors_has_no_imports(get: Get, file: File) -> None:
-    shown = get(f"/api/v1/model-versions/{file.version_id}").json()["files"][0]
-    assert (shown["pickleScanResult"], shown["pickleScanMessage"]) == ("Success", "No Pickle imports")
-
-
-@pytest.mark.parametrize(("verdict", "level"), [("danger", "danger"), ("suspicious", "suspicious")])
-def test_a_dangerous_file_is_shown_as_such_and_not_served(get: Get, creator: User, verdict: str, level: str) -> None:
-    good = published_file(creator, b"good")
-    bad = published_file(
-        creator, b"evil", "evil.ckpt", version=good.version, state="quarantined", blob_container="torch-zip", blob_verdict=verdict
-    )
-    report(bad, verdict, [("posix.system", "dangerous"), ("collections.OrderedDict", "allowed")])
-    body = get(f"/api/v1/model-versions/{good.version_id}").json()
-    assert [shown["id"] for shown in body["files"]] == [good.pk]
-    [held] = body["heldFiles"]
-    assert held["pickleScanResult"] == held["virusScanResult"] == "Danger"
-    assert held["scan"]["level"] == level
-    assert held["pickleScanMessage"] == (
-        "**Detected Pickle imports (2)**\n*Dangerous import detected*\n```\n*posix.system*\ncollections.OrderedDict\n```"
-    )
-    assert "downloadUrl" not in held
-
-
-def test_names_out_of_a_pickle_cannot_break_out_of_their_list(get: Get, creator: User) -> None:
-    file = published_file(creator, b"pickle", "a.ckpt", blob_container="torch-zip")
-    report(file, "success", [("a.b```\n# heading\u202e", "allowed")])
-    message = get(f"/api/v1/model-versions/{file.version_id}").json()["files"][0]["pickleScanMessage"]
-    assert message.count("```") == 2
-    assert "\u202e" not in message
-    assert message.count("\n") == 3
