@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from hub import extracting
 from registry import lifecycle, queries, storage
 from registry.models import Blob, File, Verdict, Version
 from scanner import examination, releases, rescans
@@ -113,6 +114,19 @@ def test_a_withdrawal_reaches_a_file_that_is_on_its_way(held: File, moderator: A
     releases.withdraw(row, moderator, "Code was found in that package.")
     drain()
     assert (now(held).state, now(held).blob.sealed) == ("quarantined", True)
+
+
+def test_a_release_after_an_extraction_makes_no_second_copy(held: File, creator: Any, moderator: Any) -> None:
+    extracting.extract(creator, held)
+    drain()
+    copy = File.objects.get(source=held)
+    releases.release(held.blob, moderator, REASON)
+    drain()
+    assert [file for file in File.objects.filter(source=held) if file.recipe["keep"] == "all"] == [copy]
+    assert extracting.made_from(held) == copy
+    refusal = extracting.why_not(creator, now(held))
+    assert refusal is not None
+    assert "is made without being asked for" in refusal.sentence
 
 
 # --- who and what -------------------------------------------------------------------------------------------------------------------

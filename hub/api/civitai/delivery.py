@@ -14,10 +14,12 @@ from hub.api.civitai.rows import FileRow
 from registry import queries
 from registry.catalog import IN_WORK
 from registry.counters import count_download
-from registry.models import File, Role, Status, User, Version
+from registry.models import File, Role, Status, User, Verdict, Version
 
 NOT_FOUND = "File not found"
 GONE = "Model archived, not available for download"
+SEALED = "The scan does not let this file through. It is sealed and nobody can download it; its page says why."
+HELD_BACK = "The scan found something unusual in this file. It is held back until a moderator has looked."
 TWIN_SECONDS = 5
 RESUMED = re.compile(r"bytes=0*[1-9]")
 
@@ -58,11 +60,11 @@ def _chosen(given: QueryDict, version: Version) -> FileRow:
 
 
 def _refusal(held: list[FileRow]) -> ApiError:
-    if any(file.state in rows.HELD_STATES for file in held):
-        return ApiError(
-            403, "File quarantined", more={"message": "The scan found code in this file. It is sealed and nobody can download it."}
-        )
-    return ApiError(404, NOT_FOUND)
+    sealed = [file.verdict for file in held if file.state in rows.HELD_STATES]
+    if not sealed:
+        return ApiError(404, NOT_FOUND)
+    only_suspicious = all(verdict == Verdict.SUSPICIOUS for verdict in sealed)
+    return ApiError(403, "File quarantined", more={"message": HELD_BACK if only_suspicious else SEALED})
 
 
 def _wait_for_twin(found: FileRow | None, others: list[FileRow], *, asked: bool) -> None:
