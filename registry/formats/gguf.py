@@ -100,7 +100,7 @@ class _Walk:
             raise FormatError("G-DUP", "This GGUF file gives a key twice; readers disagree on which counts.", where=printable(key))
         self._keys.add(key)
         kind = self.cursor.number(4)
-        if key == TEMPLATE_KEY or key.startswith(TEMPLATE_KEY + "."):
+        if key == TEMPLATE_KEY or key.startswith(TEMPLATE_KEY + ".") or (kind == _TEXT and "template" in key.casefold()):
             self._template(key, kind)
         elif key == "general.alignment":
             self._alignment(kind)

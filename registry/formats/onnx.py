@@ -90,8 +90,8 @@ def read_onnx(window: Window) -> OnnxModel:
     """Walk the whole file; raises `FormatError` "O-PATH" for tensors outside of the model's folder, else "O-PARSE" or "O-LIMIT"."""
     walk = _Walk(Cursor(window))
     walk.message("Model", window.size, 0)
-    if not walk.graphs:
-        raise FormatError("O-PARSE", "This ONNX file holds no graph.")
+    if not walk.graphs or not walk.opsets:
+        raise FormatError("O-PARSE", "This ONNX file is cut short: it lacks its graph, or says nothing of its operators.")
     return walk.found
 
 
@@ -99,7 +99,7 @@ class _Walk:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.found = OnnxModel()
-        self.graphs = 0
+        self.graphs = self.opsets = 0
         self._fields = MAX_FIELDS
 
     def message(self, kind: str, end: int, depth: int) -> None:
@@ -129,6 +129,7 @@ class _Walk:
 
     def _count(self, kind: str) -> None:
         self.graphs += kind == "Graph"
+        self.opsets += kind == "Opset"
         self.found.tensors += kind == "Tensor"
 
     def _varint(self, end: int) -> int:
@@ -193,6 +194,10 @@ class _Walk:
         """One note on where a tensor lies outside: only its `location` is a path."""
         if key == "basepath":
             raise _outside(value)
+        if key not in ("location", "offset", "length", "checksum"):
+            raise FormatError(
+                "O-PARSE", "A tensor of this ONNX file says of its outside file what no program writes.", where=printable(key)
+            )
         if key != "location":
             return
         if not is_plain_file_name(value):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.formats.cursor import Cursor
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import is_plain, printable
 from registry.formats.window import Window
@@ -62,3 +63,24 @@ def test_long_text_is_cut() -> None:
 @pytest.mark.parametrize(("text", "answer"), [("a b.c", True), ("\u200b", True), ("\0", False), ("\x7f", False), ("\udfff", False)])
 def test_is_plain(text: str, answer: bool) -> None:
     assert is_plain(text) is answer
+
+
+def test_a_part_of_a_window_knows_nothing_of_the_rest() -> None:
+    whole = Window(io.BytesIO(b"0123456789"))
+    part = whole.part(2, 5)
+    assert (part.size, part.read(0, 5), part.part(1, 3).read(2, 1)) == (5, b"23456", b"5")
+    for start, size in ((0, 6), (5, 1), (-1, 1)):
+        with pytest.raises(FormatError, match="F-TRUNCATED"):
+            part.read(start, size)
+        with pytest.raises(FormatError, match="F-TRUNCATED"):
+            part.part(start, size)
+
+
+def test_a_cursor_goes_on_across_its_buffer() -> None:
+    data = bytes(range(256)) * 4096
+    cursor = Cursor(Window(io.BytesIO(data)), 1)
+    assert b"".join(cursor.take(1000) for _ in range(1048)) == data[1:1_048_001]
+    cursor.skip(cursor.left - 2)
+    assert cursor.number(2) == 0xFFFE
+    with pytest.raises(FormatError, match="F-TRUNCATED"):
+        cursor.take(1)
