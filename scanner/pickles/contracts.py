@@ -82,18 +82,18 @@ def _bytes(args: Args, _how: str) -> Data:
     return Data("bytes", _raw(args))
 
 
-def _bytearray(args: Args, _how: str) -> Data:
-    return Data("bytearray", _raw(args))
+def _bytearray(args: Args, how: str) -> Data:
+    text = _raw(args)
+    return Data("bytearray", text if how == "call" else "0 bytes")  # bytearray.__new__ takes arguments and leaves it empty
 
 
 def _raw(args: Args) -> str:
     if not args:
         return "0 bytes"
     if type(args[0]) is str:
-        need(len(args) == 2 and type(args[1]) is str and args[1] in _ENCODINGS, "it uses an encoding that pickles do not")
-    else:
-        need(len(args) == 1 and is_bytes(args[0]), "it is not made of bytes or text")
-    return f"{len(args[0])} bytes" if type(args[0]) is not Data else str(args[0].text)
+        return f"{len(_encode(args, 'call'))} bytes"
+    need(len(args) == 1 and is_bytes(args[0]), "it is not made of bytes or text")
+    return f"{len(args[0])} bytes" if type(args[0]) is bytes else str(args[0].text)
 
 
 def _complex(args: Args, _how: str) -> Data:

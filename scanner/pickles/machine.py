@@ -14,7 +14,7 @@ from registry.formats.plaintext import printable
 from scanner.pickles.calls import call
 from scanner.pickles.contracts import is_key
 from scanner.pickles.limits import LIMITS
-from scanner.pickles.opcodes import OPCODES, Stream, ahead
+from scanner.pickles.opcodes import OPCODES, Reader, Stream, ahead
 from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN
 from scanner.pickles.report import Finding, Import, Report, disassemble
 from scanner.pickles.states import set_state
@@ -49,30 +49,30 @@ class Machine:
         self._start = stream.position
         self._trail: deque[tuple[int, str, Value]] = deque(maxlen=BEFORE + 1)
         self._globs: dict[tuple[str, str], Glob] = {}
-        self._handlers: dict[str, Callable[[Value], None]] = {
-            name: getattr(self, f"_op_{name.lower()}", self._push) for name, _ in OPCODES.values()
-        }
 
     def run(self) -> Value:
         """The symbolic value at STOP. Raises `FormatError` where the stream is broken or a limit is reached."""
         count = 0
-        stream, handlers, stack = self.stream, self._handlers, self._stack
+        stream, stack, trail = self.stream, self._stack, self._trail
+        most, highest = LIMITS.opcodes, LIMITS.stack
         try:
             while True:
-                self._offset = stream.position
-                code = stream.byte()
-                entry = OPCODES.get(code)
+                code = stream.opcode()
+                offset = self._offset = stream.mark
+                entry = _TABLE[code]
                 if entry is None:
-                    raise FormatError("P-PARSE", f"The pickle holds a byte (0x{code:02x}) that means nothing.", offset=self._offset)
-                name, reader = entry
+                    raise FormatError("P-PARSE", f"The pickle holds a byte (0x{code:02x}) that means nothing.", offset=offset)
+                name, reader, handler = entry
                 argument = reader(stream) if reader is not None else None
                 count += 1
-                self._trail.append((self._offset, name, argument))
+                trail.append((offset, name, argument))
                 if name == "STOP":
+                    if stream.framed:
+                        raise self.error("The pickle ends inside of a frame; readers disagree on where the next one begins.")
                     return self._stop()
-                handlers[name](argument)
-                if len(stack) > LIMITS.stack or count > LIMITS.opcodes:
-                    raise LimitExceeded("P-LIMIT", "The pickle is far larger than weights need.", offset=self._offset)
+                handler(self, argument)
+                if len(stack) > highest or count > most:
+                    raise LimitExceeded("P-LIMIT", "The pickle is far larger than weights need.", offset=offset)
         finally:
             self.report.opcodes += count
 
@@ -183,18 +183,11 @@ class Machine:
     def _op_tuple(self, _: Value) -> None:
         self._stack.append(tuple(self._pop_mark()))
 
-    def _take(self, count: int) -> None:
-        items = [self._pop() for _ in range(count)]
+    def _small_tuple(self, _: Value) -> None:
+        items = [self._pop() for _ in range(int(self._trail[-1][1][-1]))]
         self._stack.append(tuple(reversed(items)))
 
-    def _op_tuple1(self, _: Value) -> None:
-        self._take(1)
-
-    def _op_tuple2(self, _: Value) -> None:
-        self._take(2)
-
-    def _op_tuple3(self, _: Value) -> None:
-        self._take(3)
+    _op_tuple1 = _op_tuple2 = _op_tuple3 = _small_tuple
 
     def _op_empty_list(self, _: Value) -> None:
         self._stack.append([])
@@ -390,3 +383,18 @@ class Machine:
         self.visits -= visits
         if self.visits < 0:
             raise LimitExceeded("P-LIMIT", "The pickle is too entangled to be checked.", where=self.where, offset=self._offset)
+
+
+_Handler = Callable[[Machine, Value], None]
+
+
+def _entry(code: int) -> tuple[str, Reader | None, _Handler] | None:
+    if code not in OPCODES:
+        return None
+    name, reader = OPCODES[code]
+    handler: _Handler = getattr(Machine, f"_op_{name.lower()}", Machine._push)
+    return name, reader, handler
+
+
+_TABLE = [_entry(code) for code in range(256)]
+"""opcode byte -> its name, the reader of its argument and what the machine does; None where it means nothing."""

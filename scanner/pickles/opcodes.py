@@ -21,7 +21,7 @@ CHUNK = 256 << 10
 class Stream:
     """Bytes of a file from `start` on, read in chunks, with the bounds of one pickle."""
 
-    __slots__ = ("_at", "_base", "_buffer", "_end", "_odd", "_window")
+    __slots__ = ("_at", "_base", "_buffer", "_end", "_frame", "_odd", "_window", "mark")
 
     def __init__(self, window: Window, start: int = 0) -> None:
         self._window = window
@@ -29,7 +29,9 @@ class Stream:
         self._buffer = b""
         self._at = 0
         self._end = min(window.size, start + LIMITS.pickle)
+        self._frame = 0  # where the open frame ends
         self._odd = False
+        self.mark = start  # where the last opcode was read
 
     @property
     def position(self) -> int:
@@ -53,11 +55,21 @@ class Stream:
         self._at = at + 1
         return self._buffer[at]
 
+    def opcode(self) -> int:
+        """The next byte, whose place is then `mark`."""
+        at = self._at
+        if at >= len(self._buffer):
+            self._fill(1)
+            at = self._at
+        self.mark = self._base + at
+        self._at = at + 1
+        return self._buffer[at]
+
     def line(self) -> bytes:
         """Up to and without the next line feed."""
         found = self._buffer.find(b"\n", self._at)
         if found < 0:
-            self._fill(min(LIMITS.line, self.left))
+            self._fill(min(LIMITS.line, (self._frame if self.framed else self._end) - self.position))
             found = self._buffer.find(b"\n", self._at)
         if found < 0:
             raise FormatError("P-PARSE", "A line of the pickle does not end.", offset=self.position)
@@ -74,7 +86,7 @@ class Stream:
     def fork(self) -> Stream:
         """Another stream from here on, to look ahead: reading it moves nothing of this one."""
         other = Stream(self._window, self._base)
-        other._buffer, other._at, other._end = self._buffer, self._at, self._end
+        other._buffer, other._at, other._end, other._frame = self._buffer, self._at, self._end, self._frame
         return other
 
     def odd(self) -> None:
@@ -85,13 +97,35 @@ class Stream:
         odd, self._odd = self._odd, False
         return odd
 
-    def _fill(self, count: int) -> None:
+    @property
+    def framed(self) -> bool:
+        """Whether the next byte belongs to a frame that is still open."""
+        return self.position < self._frame
+
+    def open_frame(self, count: int) -> None:
+        """The next `count` bytes are a frame, and nothing that is read may reach over its end.
+
+        CPython's C unpickler reads a frame from its file as a whole. Where a value then needs more than is left of it, it throws that rest
+        away and reads on behind the frame; behind STOP it goes on at the frame's end. Another reader would see other opcodes.
+        """
+        if self.framed:
+            raise FormatError("P-PARSE", "A frame of the pickle begins inside another.", offset=self.position)
         if count > self.left:
-            if self._end < self._window.size:
-                raise LimitExceeded("P-LIMIT", f"The pickle is larger than {LIMITS.pickle >> 20} MB.", offset=self.position)
-            raise FormatError("P-PARSE", "The pickle is cut short.", offset=self.position)
-        position = self.position
-        self._buffer = self._window.read(position, min(max(count, CHUNK), self.left))
+            raise FormatError("P-PARSE", "A frame of the pickle is longer than the file.", offset=self.position)
+        self._frame = self.position + count
+        self._buffer = self._buffer[: self._frame - self._base]  # so that only `_fill` has to look at frames
+
+    def _fill(self, count: int) -> None:
+        position, end = self.position, self._end
+        if position < self._frame:
+            end = self._frame
+            if position + count > end:
+                raise FormatError("P-PARSE", "A value of the pickle reaches over the end of its frame.", offset=position)
+        elif count > self.left:
+            if end < self._window.size:
+                raise LimitExceeded("P-LIMIT", f"The pickle is larger than {LIMITS.pickle >> 20} MB.", offset=position)
+            raise FormatError("P-PARSE", "The pickle is cut short.", offset=position)
+        self._buffer = self._window.read(position, min(max(count, CHUNK), end - position))
         self._base, self._at = position, 0
 
 
@@ -255,8 +289,7 @@ def _one_line(stream: Stream) -> bytes:
 
 def _frame(stream: Stream) -> int:
     count = int.from_bytes(stream.take(8), "little")
-    if count > stream.left:
-        raise FormatError("P-PARSE", "A frame of the pickle is longer than the file.", offset=stream.position)
+    stream.open_frame(count)
     return count
 
 

@@ -232,3 +232,33 @@ each(
         ),
     },
 )
+
+
+def framed(count: int, body: bytes) -> bytes:
+    return b"\x95" + struct.pack("<Q", count) + body
+
+
+each(
+    ERROR,
+    "P-PARSE",
+    klass=14,
+    rows={
+        # A file's reader throws away what is left of a frame that a text reaches over, and takes the text from behind the frame.
+        "frame.text_over_its_end": lambda: payload_zip(framed(6, b"X\x02\0\0\0ab0N"), PROTO4),
+        "frame.that_hides_a_call": lambda: payload_zip(
+            framed(6, b"X" + struct.pack("<I", 1 + len(system())) + b"a") + system() + b"0N", PROTO4
+        ),
+        "frame.line_over_its_end": lambda: payload_zip(framed(3, b"I12") + b"\n0N", PROTO4),
+        "frame.inside_another": lambda: payload_zip(framed(30, framed(2, b"N0") + b"N0" * 10), PROTO4),
+        "frame.inside_another_and_over_its_end": lambda: payload_zip(framed(12, framed(20, b"N0" * 10)), PROTO4),
+    },
+)
+each(
+    ERROR,
+    "P-PARSE",
+    "model.pkl",
+    klass=15,
+    rows={
+        "frame.that_swallows_the_next_pickle": lambda: PROTO4 + framed(3 + len(PROTO2) + len(system()), b"}N0.") + PROTO2 + system() + b"."
+    },
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 
 import pytest
 
@@ -13,12 +14,15 @@ from tests.attacks import ATTACKS, Attack, disguises
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.title)
 def test_attack_is_answered_as_stated(attack: Attack) -> None:
-    report = scan(io.BytesIO(attack.build()), name=attack.name)
+    data = io.BytesIO(attack.build())
+    started = time.process_time()
+    report = scan(data, name=attack.name)
+    taken = time.process_time() - started
     assert report.verdict == attack.verdict, [(finding.code, finding.message) for finding in report.findings]
     assert attack.code in {finding.code for finding in report.findings}
     assert attack.verdict != "success"
     assert report.verdict == "suspicious" or report.directory is None
-    assert report.duration_ms < 5000
+    assert taken < 5
 
 
 def test_the_tar_trick_is_one_that_tarfile_takes() -> None:

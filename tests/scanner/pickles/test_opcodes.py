@@ -154,3 +154,38 @@ def test_position_is_the_byte_behind_stop() -> None:
 def test_long_values_are_limited(data: bytes) -> None:
     with pytest.raises(LimitExceeded):
         result(b"N" + data)
+
+
+def test_frames_are_those_that_pickle_writes() -> None:
+    """Large values lie between frames, small ones in many: what CPython writes is read, in chunks of any size."""
+    value = ["a" * 70_000, b"b" * 200_000, *[f"text {number}" for number in range(30_000)], bytearray(b"c" * 70_000), {"k": 1}]
+    for protocol in (4, 5):
+        data = pickle.dumps(value, protocol)
+        assert data.count(b"\x95") > 3
+        found = result(data)
+        assert [found[0], found[1], found[-1].pairs] == [value[0], value[1], [("k", 1)]]
+        assert found[2:-2] == value[2:-2]
+
+
+def test_value_over_the_end_of_a_frame_is_read_differently_by_pickle() -> None:
+    """Why such frames are refused: from a file, CPython takes the text from behind the frame; from memory, from inside."""
+    body = b"\x80\x04\x95\x06\0\0\0\0\0\0\0X\x02\0\0\0ab." + b"."
+    assert pickle.loads(body) == "ab"
+    assert pickle.Unpickler(io.BytesIO(body)).load() == "b."
+    with pytest.raises(FormatError, match="frame"):
+        result(body)
+
+
+@pytest.mark.parametrize("literal", [b"I+1\n", b"I-0\n", b"I 1\n", b"I\x00\n", b"I\x00x\n", b"F1.5\x00x\n"])
+def test_texts_that_c_reads_in_its_own_way_mean_what_pickle_means(literal: bytes) -> None:
+    value = result(literal + b".")
+    expected = pickle.loads(literal + b".")
+    assert (type(value), value) == (type(expected), expected)
+
+
+@pytest.mark.parametrize("literal", [b"F1e999\n", b"F 1.5\n", b"F1_0\n", b"S'a' \n", b"I  \n", b"F\n"])
+def test_texts_that_pickle_refuses_are_refused(literal: bytes) -> None:
+    with pytest.raises((ValueError, pickle.UnpicklingError, OverflowError)):
+        pickle.loads(literal + b".")
+    with pytest.raises(FormatError):
+        result(literal + b".")
