@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
@@ -182,10 +183,13 @@ def add_hashes(files: Iterable[FileRow]) -> None:
 
 
 def add_reports(files: Iterable[FileRow], *, whole: bool) -> None:
-    """The newest report of each file: whole and with the release in force, or only {"imports", "antivirus"}."""
+    """The newest report of each file: whole and with the release in force, or only {"imports", "antivirus"}.
+
+    Not whole, safetensors are left out where there is no antivirus: they import nothing, and lists are mostly of them.
+    """
     of_blob: dict[int, list[FileRow]] = defaultdict(list)
     for file in files:
-        if file.blob_id is not None:
+        if file.blob_id is not None and (whole or file.container != "safetensors" or settings.CLAMD_SOCKET):
             of_blob[file.blob_id].append(file)
     newest = ScanReport.objects.filter(blob_id__in=of_blob).order_by("blob_id", "-id").distinct("blob_id")
     if whole:

@@ -66,6 +66,7 @@ def test_a_dangerous_file_says_what_it_would_run_where_and_with_what(client: Cli
     client.force_login(creator)
     text = page(client, file)
     assert 'data-verdict="danger"' in text
+    assert (file.error_code, file.error) == ("scan:P-CALL", "This file would run `os.system` when loaded. It was not run.")
     said = words(text)
     assert "Danger This file would run `os.system` when loaded. It was not run." in said
     assert "Detected pickle imports (" in said
