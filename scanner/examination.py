@@ -24,6 +24,7 @@ from scanner.verdicts import verdict_key
 
 __all__ = ["examine", "judge", "record", "seal", "verdict_key"]
 log = logging.getLogger(__name__)
+NAME_LIES = "F-EXTENSION"
 
 
 class NotJudged(RuntimeError):
@@ -48,7 +49,7 @@ def examine(file: File) -> None:
 def _check_name(file: File, blob: Blob) -> None:
     """The verdict on known bytes holds, but not for every name: a checkpoint that is called a picture is refused, the bytes stay."""
     finding = misnamed(blob.container, file.name)
-    if finding is not None and blob.verdict == Verdict.SUCCESS:
+    if finding is not None and blob.verdict in {Verdict.SUCCESS, Verdict.SUSPICIOUS}:
         raise FormatError(f"scan:{finding.code}", finding.message)
 
 
@@ -76,10 +77,14 @@ def judge(path: Path, *, name: str) -> tuple[dict[str, Any], dict[str, Any] | No
 
 
 def _refuse_if_only_the_name_lies(report: dict[str, Any]) -> None:
-    """A lying name is the fault of this file, not of its bytes: judged as such, nobody can seal another's bytes by misnaming them."""
-    findings = [finding for finding in report.get("findings", []) if finding.get("severity") != "info"]
-    if findings and report.get("kind") in UNDERSTOOD and all(finding.get("code") == "F-EXTENSION" for finding in findings):
-        raise FormatError("scan:F-EXTENSION", str(findings[0].get("message", "")))
+    """A lying name is the fault of this file, not of its bytes: judged as such, nobody can seal another's bytes by misnaming them.
+
+    Bytes that are suspicious besides may have been released; they too are another's.
+    """
+    lies = [finding for finding in report.get("findings", []) if finding.get("code") == NAME_LIES]
+    worst = {finding.get("severity") for finding in report.get("findings", []) if finding.get("code") != NAME_LIES}
+    if lies and report.get("kind") in UNDERSTOOD and worst <= {"info", "suspicious"}:
+        raise FormatError(f"scan:{NAME_LIES}", str(lies[0].get("message", "")))
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from registry.models import Blob, File, Version
 from scanner.models import ScanReport
 from tests import tiny
 from tests.factories import VersionFactory
+from tests.grey import suspicious_checkpoint
 from tests.intake import drain, upload_bytes, upload_path
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Payload:
     def __reduce__(self) -> Any:
         return os.system, ("touch /tmp/weighhouse-was-here",)
-
-
-class Unknown:
-    """A third-party class that nobody has reviewed."""
-
-
-Unknown.__module__, Unknown.__qualname__ = "acme_networks.blocks", "Unknown"
 
 
 @pytest.fixture
@@ -91,17 +85,10 @@ def test_a_checkpoint_that_would_run_a_command_is_sealed_with_the_reason(version
     assert version.files.count() == 1
 
 
-def test_an_unknown_class_is_sealed_as_suspicious(version: Version, creator: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    import sys
-    import types
-
-    module = types.ModuleType("acme_networks.blocks")
-    module.Unknown = Unknown  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "acme_networks", types.ModuleType("acme_networks"))
-    monkeypatch.setitem(sys.modules, "acme_networks.blocks", module)
-    torch.save({"state_dict": {"a": torch.zeros(4)}, "extra": Unknown()}, tmp_path / "odd.ckpt")
-    file = outcome(upload_path(version, creator, tmp_path / "odd.ckpt"))
+def test_an_unknown_class_is_sealed_as_suspicious_and_says_for_whom_it_waits(version: Version, creator: Any, tmp_path: Path) -> None:
+    file = outcome(upload_path(version, creator, suspicious_checkpoint(tmp_path / "odd.ckpt")))
     assert (file.state, file.verdict, file.blob.sealed) == ("quarantined", "suspicious", True)
+    assert file.error.startswith("Held back until a moderator has looked: ")
 
 
 @pytest.mark.parametrize(
@@ -213,3 +200,13 @@ def test_nobody_can_seal_anothers_bytes_by_misnaming_them(version: Version, crea
     lying = outcome(upload_path(version, creator, path, "harmless.gguf"))
     assert (lying.state, lying.error_code, lying.blob.sealed) == ("failed", "scan:F-EXTENSION", False)
     assert outcome(upload_path(version, creator, path)).state == "ready"
+
+
+def test_suspicious_bytes_are_not_spoiled_by_a_lying_name_either(version: Version, creator: Any, tmp_path: Path) -> None:
+    path = suspicious_checkpoint(tmp_path / "grey.ckpt")
+    lying = outcome(upload_path(version, creator, path, "grey.gguf"))
+    assert (lying.state, lying.error_code, lying.verdict) == ("failed", "scan:F-EXTENSION", "pending")
+    held = outcome(upload_path(version, creator, path))
+    assert (held.state, held.verdict) == ("quarantined", "suspicious")
+    again = outcome(upload_path(version, creator, path, "grey-again.gguf"))
+    assert (again.state, again.error_code, again.verdict) == ("failed", "scan:F-EXTENSION", "suspicious")
