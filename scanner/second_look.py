@@ -11,6 +11,9 @@ from scanner import antivirus, opinions
 from scanner.pickles.report import SUCCESS, SUSPICIOUS
 from scanner.weighing import weigh
 
+SHOWN_SECONDS = 4.0
+"""For an opinion on a file that is refused whatever others say: it is only shown."""
+
 
 def second_look(report: dict[str, Any], path: Path) -> dict[str, Any]:
     """Our report of the file at `path` with "second_opinions" and "antivirus" added, its verdict the same or worse.
@@ -18,8 +21,14 @@ def second_look(report: dict[str, Any], path: Path) -> dict[str, Any]:
     Raises `antivirus.Unreachable` (an OSError: the work is tried again later) where a virus scanner is configured and silent about
     a file that would otherwise pass or wait for a moderator.
     """
-    asked = opinions.ask(path, str(report.get("kind", ""))) if settings.SCAN_SECOND_OPINIONS else []
-    return weigh(report, asked, _searched(report, path))
+    return weigh(report, _asked(report, path), _searched(report, path))
+
+
+def _asked(report: dict[str, Any], path: Path) -> list[opinions.Opinion]:
+    if not settings.SCAN_SECOND_OPINIONS:
+        return []
+    seconds = opinions.TIMEOUT if report["verdict"] in (SUCCESS, SUSPICIOUS) else SHOWN_SECONDS
+    return opinions.ask(path, str(report.get("kind", "")), timeout=seconds)
 
 
 def _searched(report: dict[str, Any], path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,6 @@
 They are asked after our own verdict is known, and nothing here changes it: `scanner.weighing` does, and only for the worse.
 """
 
-from scanner.opinions.asking import Opinion, ask
+from scanner.opinions.asking import TIMEOUT, Opinion, ask
 
-__all__ = ["Opinion", "ask"]
+__all__ = ["TIMEOUT", "Opinion", "ask"]

@@ -120,11 +120,12 @@ def _said(tool: str, fd: int, timeout: float) -> dict[str, Any]:
 
 
 def _formed(tool: str, name: str, said: dict[str, Any], milliseconds: float) -> Opinion:
-    if "word" not in said:
-        verdict = ERROR if "error" in said else SKIPPED
-        return Opinion(name, verdict, printable(str(said[verdict])), duration_ms=milliseconds)
+    """An opinion of an answer. A tool that failed on a part, and objects to nothing else that counts, has no opinion."""
     rows = [(level, what, sentence) for level, what, sentence in said.get("objections", [])]
     counting = next((sentence for level, what, sentence in rows if RULES.counts(tool, level, what)), "")
+    verdict = next((word for word in (ERROR, SKIPPED) if said.get(word)), "")
+    if verdict and not counting:
+        return Opinion(name, verdict, printable(str(said[verdict])), duration_ms=milliseconds)
     excused = next((reason for level, what, _ in rows if (reason := RULES.excused(tool, level, what))), "")
     detail = counting or (f"Not counted: {excused}" if excused else rows[0][2] if rows else "")
     return Opinion(name, printable(str(said["word"]), 60), printable(detail, 400), printable(counting), milliseconds)

@@ -38,7 +38,7 @@ MOST = 50
 """Objections that are told, the worst first."""
 
 Answer = tuple[str, list[tuple[str, str, str]]]
-"""(the tool's own word, its objections as (level, what it objects to, sentence))."""
+"""What a tool says of one pickle: its own word, its objections as (level, what it objects to, sentence)."""
 
 
 class Late(BaseException):
@@ -50,21 +50,15 @@ def picklescan() -> None:
     module = importlib.import_module("picklescan.scanner")
     order = ("innocuous", "suspicious", "dangerous")
 
-    def read(pickles: list[bytes]) -> Answer:
-        worst, objections, broken = 0, [], False
-        for data in pickles:
-            result = module.scan_pickle_bytes(io.BytesIO(data), "pickle")
-            broken = broken or result.scan_err
-            for found in result.globals:
-                level = found.safety.value
-                worst = max(worst, order.index(level))
-                if level == "dangerous":
-                    objections.append((level, f"{found.module}.{found.name}", f"imports {found.module}.{found.name}"))
-        if broken and not objections:
-            raise ValueError("a pickle could not be read to its end")
-        return order[worst], objections
+    def read(pickle: bytes) -> Answer:
+        result = module.scan_pickle_bytes(io.BytesIO(pickle), "pickle")
+        levels = {found.safety.value for found in result.globals}
+        if result.scan_err and "dangerous" not in levels:
+            raise ValueError("the pickle could not be read to its end")
+        names = [f"{found.module}.{found.name}" for found in result.globals if found.safety.value == "dangerous"]
+        return max(levels, key=order.index, default=order[0]), [("dangerous", name, f"imports {name}") for name in sorted(names)]
 
-    _ask(read)
+    _ask(order, read)
 
 
 def fickling() -> None:
@@ -72,42 +66,53 @@ def fickling() -> None:
     fickle = importlib.import_module("fickling.fickle")
     analysis = importlib.import_module("fickling.analysis")
 
-    def read(pickles: list[bytes]) -> Answer:
-        results = [analysis.AnalysisResult(analysis.Severity.LIKELY_SAFE)]
-        for data in pickles:
-            results += analysis.check_safety(fickle.Pickled.load(data)).results
-        results.sort(key=lambda result: -result.severity.severity)
-        objections = [(result.severity.name, result.analysis_name or "", str(result)) for result in results if result.message]
-        return results[0].severity.name, objections
+    def read(pickle: bytes) -> Answer:
+        results = analysis.check_safety(fickle.Pickled.load(pickle)).results
+        worst = max((result.severity for result in results), default=analysis.Severity.LIKELY_SAFE)
+        return worst.name, [(result.severity.name, result.analysis_name or "", str(result)) for result in results if result.message]
 
-    _ask(read)
+    _ask(tuple(severity.name for severity in analysis.Severity), read)
 
 
-def _ask(read: Callable[[list[bytes]], Answer]) -> None:
+def _ask(order: tuple[str, ...], read: Callable[[bytes], Answer]) -> None:
+    """Lock this process in, have the file's pickles read one by one, say what came out. `order`: the tool's words, the worst last."""
     gc.disable()  # one short life
     logging.disable(logging.CRITICAL)
     given = orders()
     window = Window(given.fd)
-    with suppress(Exception):  # if it fails on these it will say so of the file
-        read(list(WARM))
+    for pickle in WARM:
+        with suppress(Exception):  # what fails on these will say so of the file
+            read(pickle)
     finish = watch(given.seconds, Late)
     layers = lock(cpu_seconds=given.seconds, memory_bytes=given.memory_bytes)
-    answer = _answer(read, window, given.seconds)
+    answer = _answer(order, read, window, given.seconds)
     finish()
     say({**answer, "sandbox": layers})
 
 
-def _answer(read: Callable[[list[bytes]], Answer], window: Window, seconds: float) -> dict[str, Any]:
-    """{"word", "objections"}, or one of {"error": text}, {"skipped": text}, {"none": true}."""
+def _answer(order: tuple[str, ...], read: Callable[[bytes], Answer], window: Window, seconds: float) -> dict[str, Any]:
+    """{"skipped": text}, {"none": true}, or {"word", "objections", "error": text or ""} of all pickles together.
+
+    A pickle on which the tool fails silences it for that one only: what it said of the others is told as well.
+    """
+    worst, objections, error = order[0], [], ""
     try:
         pickles = pickles_of(window)
+        for pickle in pickles:
+            try:
+                word, found = read(pickle)
+            except Exception as failure:
+                error = printable(f"{type(failure).__name__}: {failure}", 150)
+                continue
+            worst = max(worst, word, key=order.index)
+            objections += found
+    except FormatError as failure:
+        return {"skipped": "too large"} if failure.code == "O-LARGE" else {"none": True}
+    except Late:
+        error = f"did not finish within {seconds:g} seconds"
+    else:
         if not pickles:
             return {"none": True}
-        word, objections = read(pickles)
-        return {"word": word, "objections": [[printable(part) for part in row] for row in dict.fromkeys(objections)][:MOST]}
-    except FormatError as error:
-        return {"skipped": "too large"} if error.code == "O-LARGE" else {"none": True}
-    except Late:
-        return {"error": f"did not finish within {seconds:g} seconds"}
-    except BaseException as error:  # whatever ends the other scanner is told and changes nothing
-        return {"error": printable(f"{type(error).__name__}: {error}", 150)}
+    objections.sort(key=lambda row: -order.index(row[0]))
+    told = [[printable(part) for part in row] for row in dict.fromkeys(objections)]
+    return {"word": worst, "objections": told[:MOST], "error": error}

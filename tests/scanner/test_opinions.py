@@ -184,8 +184,8 @@ class TestTrouble:
 
     def test_a_scanner_that_takes_too_long_says_so_itself(self, stored: Callable[[bytes], Path]) -> None:
         rows = b"".join(b"\x8c\x01a\x94" for _ in range(400_000))
-        (_, slow) = ask(stored(pickled(b"](" + rows + b"e", PROTO4)), "pickle", timeout=1.5)
-        assert (slow.verdict, slow.detail) == ("error", "did not finish within 1.5 seconds")
+        (_, slow) = ask(stored(pickled(b"](" + rows + b"e", PROTO4)), "pickle", timeout=3)
+        assert (slow.verdict, slow.detail) == ("error", "did not finish within 3 seconds")
 
     def test_a_scanner_that_raises_is_logged(self, stored: Callable[[bytes], Path], caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
@@ -203,6 +203,18 @@ class TestTrouble:
             assert ask(stored(torch_zip()), "torch-zip") == [Opinion("no-such-scanner", "error", "not installed")]
         assert caplog.text.count("no-such-scanner is not installed") == 1
 
+    def test_a_pickle_that_it_cannot_read_hides_no_other(self, stored: Callable[[bytes], Path]) -> None:
+        unreadable = pickled(b"\x96\x02" + bytes(7) + b"ab", b"\x80\x05")
+        for pickles in (unreadable + pickled(system()), pickled(system()) + unreadable):
+            _, second = ask(stored(pickles), "pickle")
+            assert second.verdict == "LIKELY_OVERTLY_MALICIOUS"
+            assert "os" in second.objection
+
+    def test_what_it_said_before_its_time_ran_out_is_told(self, stored: Callable[[bytes], Path]) -> None:
+        rows = b"".join(b"\x8c\x01a\x94" for _ in range(400_000))
+        _, second = ask(stored(pickled(system()) + pickled(b"](" + rows + b"e", PROTO4)), "pickle", timeout=3)
+        assert (second.verdict, bool(second.objection)) == ("LIKELY_OVERTLY_MALICIOUS", True)
+
 
 class TestHonestFiles:
     """A hub that doubts honest files is useless: what the others say of them must not count."""
@@ -210,14 +222,15 @@ class TestHonestFiles:
     def test_no_honest_file_is_objected_to(self, stored: Callable[[bytes], Path]) -> None:
         """All pickles of the collection in one bundle, so that two processes are started and not a hundred."""
         parts = []
-        for number, (title, (name, make)) in enumerate(sorted(HONEST.items())):
-            if not name.endswith((".safetensors", ".gguf")) and "protocol 5" not in title:
-                parts.append(Part(f"{number}.ckpt", make()))
+        for number, (_, (name, make)) in enumerate(sorted(HONEST.items())):
+            data = make()
+            if scan(io.BytesIO(data), name=name).kind in asking.KINDS:
+                parts.append(Part(f"{number}.ckpt", data))
         assert len(parts) >= 30
         found = [ask(stored(zipped(parts[start : start + 12])), "bundle") for start in range(0, len(parts), 12)]
-        assert {(opinion.verdict, opinion.objection) for row in found for opinion in row} <= {
-            ("innocuous", ""), ("suspicious", ""), ("LIKELY_UNSAFE", ""), ("SUSPICIOUS", ""), ("LIKELY_SAFE", ""),
-        }  # fmt: skip
+        assert all(len(row) == 2 for row in found)
+        assert {opinion.objection for row in found for opinion in row} == {""}
+        assert "did not finish" not in " ".join(opinion.detail for row in found for opinion in row)
 
     def test_no_name_that_we_allow_is_objected_to(self, stored: Callable[[bytes], Path]) -> None:
         names = [f"c{module}\n{name}\n0".encode() for module, name in POLICY._exact]
