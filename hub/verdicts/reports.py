@@ -102,9 +102,15 @@ def _rescan_open() -> Exists:
     return Exists(Rescan.objects.filter(blob=OuterRef("blob_id"), state__in=[RescanState.WANTED, RescanState.SCANNING]))
 
 
+def level_of(file: File) -> str:
+    """The verdict to show for a file: its bytes', or "error" where it was refused for itself, its name or how it arrived."""
+    refused = file.state == FileState.FAILED and file.error and file.verdict in {Verdict.PENDING, Verdict.SUCCESS}
+    return "error" if refused else file.verdict
+
+
 def _standing(file: File, body: dict[str, Any]) -> tuple[str, str]:
-    """(level, sentence). A file that was refused for itself, its name or its arrival, is in error however good its bytes are."""
-    if file.state == FileState.FAILED and file.error and file.verdict in {Verdict.PENDING, Verdict.SUCCESS}:
+    """(level, sentence)"""
+    if level_of(file) != file.verdict:
         return "error", shown.text(file.error, 600)
     antivirus = body["antivirus"]
     said = "success" if antivirus is None or antivirus["verdict"] == "partial" else antivirus["verdict"]

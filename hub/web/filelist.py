@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import F, Func, IntegerField, QuerySet
 
-from hub.verdicts.reports import ReleaseNote, in_force, release_note
+from hub.verdicts.reports import ReleaseNote, in_force, level_of, release_note
 from hub.web import words
 from registry import queries
 from registry.models import File, Role, Version
@@ -32,6 +32,10 @@ class FileRow:
     report: ScanReport | None = None
     release: ReleaseNote | None = None
     detected: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def level(self) -> str:
+        return level_of(self.file)
 
 
 def recommended(files: Iterable[File]) -> File | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.verdicts.reports import level_of
 from hub.verdicts.sentences import PICKLES
 from registry.models import CommercialUse, Entry, File, Role
 
@@ -125,6 +126,8 @@ def maker(file: File) -> str:
 
 def scan_line(file: File, imports: int | None) -> str:
     """The safety line of a file in words; `imports` counts what its pickles name."""
+    if level_of(file) != file.verdict:
+        return "Refused before its bytes were judged" if file.verdict == "pending" else "Refused, whatever its bytes are"
     if file.verdict != "success":
         return SCAN_LINES.get(file.verdict, "Not scanned yet")
     if imports:  # also of pickles in a bundle

@@ -120,6 +120,7 @@ def test_a_file_that_was_refused_for_its_name_says_so_without_a_report(client: C
     assert file.error_code == "scan:F-EXTENSION"
     said = words(page(client, file))
     assert "Error This file is named .safetensors, but it is a Python pickle" in said
+    assert '<span class="badge badge-err">Error</span>' in client.get(f"/file/{file.pk}").content.decode()
 
 
 def test_before_the_scan_it_is_pending(client: Client, creator: Any) -> None:
@@ -348,6 +349,16 @@ def test_nothing_of_a_file_is_markup_or_hides_anything(client: Client, creator: 
         assert title is not None
         assert "<" not in title[1]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page(client, file)
+
+
+def test_a_message_about_a_file_hides_nothing(client: Client, moderator: Any) -> None:
+    file = reported({}, name=f"{EVIL}.ckpt")
+    client.force_login(moderator)
+    text = client.post(f"/file/{file.pk}/retry", follow=True).content.decode()
+    message = text[text.index('<div role="status">') :].partition("</div>\n  </div>")[0]
+    assert "is in the queue again." in message
+    assert "&lt;script&gt;" in message
+    assert not any(char in text for char in HIDDEN)
 
 
 def test_nothing_of_a_file_hides_anything_in_json(client: Client) -> None:
