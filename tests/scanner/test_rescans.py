@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +21,7 @@ from registry.models import Blob, File, Version
 from scanner import rescans, verdicts
 from scanner.models import Rescan, ScanReport
 from scanner.pickles import SCANNER_VERSION
+from tests import processes
 from tests.factories import BlobFactory, FileFactory, VersionFactory
 from tests.grey import suspicious_checkpoint
 from tests.intake import drain, upload_bytes, upload_path
@@ -347,6 +349,40 @@ def test_a_real_worker_takes_uploads_before_rescans_that_came_first(broker: str,
     scanned = now(upload).timeline.get(step="scan").started_at
     assert scanned < min(Rescan.objects.values_list("moved_at", flat=True))
     assert [now(file).state for file in served] == ["ready", "ready", "quarantined"]
+
+
+def _newer_code(folder: Path) -> Path:
+    """A copy of the program with the next policy: one that no longer knows how torch rebuilds a tensor."""
+    for package in ("hub", "registry", "scanner", "inference", "templates"):
+        shutil.copytree(processes.ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    rules = folder / "scanner" / "pickles" / "policy.json"
+    policy = json.loads(rules.read_text())
+    policy["version"] = "2099-01-01"
+    policy["allowed"] = [entry for entry in policy["allowed"] if "_rebuild_tensor_v2" not in entry["names"]]
+    rules.write_text(json.dumps(policy))
+    return folder
+
+
+def test_workers_that_come_up_with_a_new_policy_judge_what_is_served(
+    broker: str, version: Version, creator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
+    drain()
+    catalog.publish(version)
+    stores = tmp_path / "worker"
+    stores.mkdir()
+    (stores / "storage").symlink_to(tmp_path / "storage")
+    monkeypatch.setattr(processes, "ROOT", _newer_code(tmp_path / "newer"))
+    beat = processes.start_python("from hub.tasks import refresh_verdicts; print(refresh_verdicts())", stores, WEIGH_BROKER_URL=broker)
+    made = File.objects.filter(source=file).count()
+    assert f"{{'renewed': {made}, 'asked': 1, 'sealed': 0}}" in beat.communicate(timeout=60)[0]
+    assert download(file) == 200, "known rules hold until the new ones have spoken"
+    with celery_worker(stores, WEIGH_BROKER_URL=broker):
+        wait_until(lambda: now(file).state == "quarantined", 90, every=0.2)
+    assert download(file) == 403
+    assert (now(file).verdict, now(file).blob.scan_reports.first().policy) == ("danger", "2099-01-01")
+    assert all(derived.downloadable for derived in File.objects.filter(source=file).select_related("blob"))
+    assert set(Blob.objects.values_list("verdict_key", flat=True)) == {f"{SCANNER_VERSION}/2099-01-01"}
 
 
 def test_rescans_read_the_sealed_store_on_s3_too(version: Version, creator: Any, tmp_path: Path, s3_stores: None) -> None:
