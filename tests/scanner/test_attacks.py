@@ -9,7 +9,8 @@ import time
 import pytest
 
 from scanner.pickles import scan
-from tests.attacks import ATTACKS, Attack, disguises
+from tests.attacks import ATTACKS, Attack, catalogue, disguises
+from tests.attacks.catalogue import CLASSES
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.title)
@@ -35,5 +36,20 @@ def test_the_tar_trick_is_one_that_tarfile_takes() -> None:
 
 
 def test_there_are_many_attacks() -> None:
-    assert len(ATTACKS) >= 60
+    assert len(ATTACKS) >= 310
     assert len({attack.title for attack in ATTACKS}) == len(ATTACKS)
+
+
+@pytest.mark.parametrize("klass", CLASSES)
+def test_every_class_has_attacks(klass: int) -> None:
+    assert sum(attack.klass == klass for attack in ATTACKS) >= 2, CLASSES[klass]
+
+
+def test_most_classes_have_several() -> None:
+    assert sum(sum(attack.klass == klass for attack in ATTACKS) >= 4 for klass in CLASSES) >= 15
+    assert len(CLASSES) == 33
+
+
+def test_a_class_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(KeyError):
+        catalogue.attack("danger", "P-CALL", klass=34)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import platform
 import signal
@@ -15,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from scanner import run
-from tests.attacks import os_system_checkpoint
+from scanner.pickles import scan
+from tests.attacks import ATTACKS, os_system_checkpoint
 from tests.attacks.assemble import pickled, torch_zip
+from tests.attacks.catalogue import CLASSES
+from tests.scanner.honest_kinds import HONEST_KINDS
 
 LINUX = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
 pytestmark = pytest.mark.skipif(not LINUX, reason="the system-call filter is written for Linux on x86_64 and aarch64")
@@ -52,6 +56,27 @@ def test_danger_is_told_through_the_sandbox(tmp_path: Path) -> None:
     assert report["verdict"] == "danger"
     assert "directory" not in report
     assert [row["module"] for row in report["imports"] if row["safety"] == "dangerous"] == ["os"]
+
+
+@pytest.mark.parametrize("klass", CLASSES)
+def test_attacks_of_every_class_are_answered_in_the_sandbox_as_outside(klass: int, tmp_path: Path) -> None:
+    """What is only imported when it is needed cannot be had any more once the doors are closed."""
+    path = tmp_path / "stored"
+    kinds = {attack.code: attack for attack in ATTACKS if attack.klass == klass}
+    for attack in list(kinds.values())[:2]:
+        path.write_bytes(attack.build())
+        report = run.scan_path(path, name=attack.name)
+        assert report["verdict"] == attack.verdict, attack.title
+        assert attack.code in {finding["code"] for finding in report["findings"]}, attack.title
+
+
+@pytest.mark.parametrize("title", {name.rpartition(".")[2]: title for title, (name, _) in HONEST_KINDS.items()}.values())
+def test_honest_files_of_every_kind_are_taken_in_the_sandbox(title: str, tmp_path: Path) -> None:
+    name, make = HONEST_KINDS[title]
+    path = tmp_path / "stored"
+    path.write_bytes(make())
+    outside = scan(io.BytesIO(make()), name=name)
+    assert run.scan_path(path, name=name)["verdict"] == outside.verdict
 
 
 def test_position_of_the_descriptor_is_left_alone(tmp_path: Path) -> None:
