@@ -153,8 +153,8 @@ class _Walk:
         elif kind in _WIDTHS:
             self.cursor.skip(count * _WIDTHS[kind])
         elif kind == _TEXT:
-            for _ in range(count):
-                self._text()
+            if self.cursor.skip_sized(count, MAX_TEXT):
+                raise LimitExceeded("G-LIMIT", "A text of this GGUF file is longer than models need.", offset=self.cursor.position)
         else:
             for _ in range(count):
                 self._value(kind, depth + 1)

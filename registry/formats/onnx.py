@@ -13,7 +13,8 @@ from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 from registry.formats.window import Window
 
-MAX_FIELDS = 4_000_000
+MAX_FIELDS = 1_000_000
+"""Numbers of the wire format; a Stable Diffusion UNet has about ten thousand nodes of twenty fields."""
 MAX_DEPTH = 40
 MAX_TEXT = 4096
 """Bytes of a text that is looked at (domains, external places)."""

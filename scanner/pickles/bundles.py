@@ -15,6 +15,7 @@ from typing import Any
 from registry.formats.errors import FormatError, LimitExceeded, Unsupported
 from registry.formats.strictzip import STORED, Archive, Member
 from registry.formats.window import Window
+from scanner.pickles.limits import LIMITS
 from scanner.pickles.report import ERROR, Finding, Report
 
 MAX_ARCHIVES = 2
@@ -59,6 +60,8 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
             inner.say(ERROR, error.code, error.sentence, where=error.where, offset=error.offset)
         _merge(report, member.name, inner)
         kinds.add(inner.kind)
+        if report.opcodes > LIMITS.opcodes:
+            raise LimitExceeded("P-LIMIT", "The archive's pickles are together far larger than weights need.", where=member.name)
     if kinds == {"npy"}:
         report.kind = "npz"
     if kinds.isdisjoint(WEIGHTS) and not report.findings:

@@ -35,7 +35,7 @@ METHODS = _words(
 )
 FILTERS = _words(
     "abs batch capitalize count d default dictsort e escape first float forceescape from_json indent int items join last length list "
-    "lower map max min reject rejectattr replace reverse round safe select selectattr slice sort string striptags sum title tojson trim "
+    "lower map max min reject rejectattr replace reverse round safe select selectattr slice sort string sum title tojson trim "
     "truncate unique upper urlencode wordcount wordwrap groupby"
 )
 TESTS = _words(

@@ -36,15 +36,23 @@ ROUNDS = 50
 
 
 class Flow:
-    """What flows into each name of a template: `plain(expression)` is False where it may be a text put together from pieces."""
+    """What flows into each name of a template: `plain(expression)` is False where it may be a text put together from pieces.
+
+    Attributes stand among the names with a dot in front: what is stored under `.x` of anything can come out as `.x` of anything.
+    """
 
     def __init__(self, tree: nodes.Template) -> None:
         self._sources: dict[str, list[nodes.Node | None]] = defaultdict(list)
+        self._stores: list[tuple[set[str], list[nodes.Node]]] = []
         self._macros = {node.name: node for node in tree.find_all(nodes.Macro)}
         self._names: set[str] = set()
         self._doubtful: set[str] = set()
+        self._asked: set[str] = set()
+        self._namespaces: set[str] = set()
         for node in tree.find_all((nodes.Assign, nodes.AssignBlock, nodes.For, nodes.Macro, nodes.CallBlock, nodes.With, nodes.Call)):
             getattr(self, f"_from_{type(node).__name__.lower()}")(node)
+        self._namespaces = {name for name in self._names if all(map(_is_namespace, self._sources[name]))}
+        self._kin = self._relatives()
         self._settle()
 
     def assigned(self) -> set[str]:
@@ -53,7 +61,12 @@ class Flow:
 
     def numbers(self, name: str) -> bool:
         """Whether only numbers flow into a name (`.x` for the attribute x)."""
-        return all(source is not None and self.numeric(source) for source in self._sources.get(name, ()))
+        if name in self._asked:
+            return False
+        self._asked.add(name)
+        found = all(source is not None and self.numeric(source) for source in self._sources.get(name, ()))
+        self._asked.discard(name)
+        return found
 
     # --- what flows where ------------------------------------------------------------------------------------------
 
@@ -61,7 +74,7 @@ class Flow:
         """`source` None is a text put together."""
         if isinstance(target, nodes.NSRef):
             self._sources[f".{target.attr}"].append(source)
-            self._sources[target.name].append(source)
+            self._stores.append(({target.name}, [source or nodes.Concat([])]))
         elif isinstance(target, nodes.Name):
             self._names.add(target.name)
             self._sources[target.name].append(source)
@@ -96,17 +109,57 @@ class Flow:
 
     def _from_call(self, node: nodes.Call) -> None:
         """Arguments flow into a macro's parameters, into attributes of a namespace, and into lists that they are appended to."""
-        values = [*node.args, *(keyword.value for keyword in node.kwargs)]
+        values = _arguments(node)
         callee = node.node
         if isinstance(callee, nodes.Name) and callee.name in self._macros:
-            for argument in [*self._macros[callee.name].args, nodes.Name("varargs", "store"), nodes.Name("kwargs", "store")]:
-                self._sources[argument.name] += values
+            for name in (*(argument.name for argument in self._macros[callee.name].args), "varargs", "kwargs"):
+                self._sources[name] += values
         for keyword in node.kwargs:
             self._sources[f".{keyword.key}"].append(keyword.value)
         if isinstance(callee, nodes.Getattr) and callee.attr in FILLING_METHODS:
-            base = callee.node
-            name = base.name if isinstance(base, nodes.Name) else f".{base.attr}" if isinstance(base, nodes.Getattr) else ""
-            self._sources[name] += values
+            self._stores.append((self._mentioned(callee.node), list(values)))
+
+    # --- who may be the same object under another name --------------------------------------------------------------
+
+    def _mentioned(self, node: nodes.Node | None) -> set[str]:
+        """Names and attributes in an expression whose value may be, or hold, the very object that they are."""
+        found: set[str] = set()
+        todo = [node] if node is not None else []
+        while todo:
+            part = todo.pop()
+            if self.numeric(part) or _is_text(part):
+                continue
+            if isinstance(part, nodes.Name):
+                found.add(part.name)
+            elif isinstance(part, nodes.Getattr):
+                found.add(f".{part.attr}")
+            if isinstance(part, nodes.Call) and isinstance(part.node, nodes.Getattr) and part.node.attr in FILLING_METHODS - {"setdefault"}:
+                continue  # these return nothing
+            if not isinstance(part, nodes.Compare | nodes.Not | nodes.Test):
+                todo.extend(part.iter_child_nodes())
+        return found
+
+    def _relatives(self) -> dict[str, set[str]]:
+        """name -> every name that is bound from it or to it, over any number of steps (groups are shared sets)."""
+        groups: dict[str, set[str]] = {}
+        pairs = [({name}, self._mentioned(source)) for name, sources in self._sources.items() for source in sources]
+        pairs += [(base, self._mentioned(value)) for base, values in self._stores for value in values]
+        for left, right in pairs:
+            found = {member for name in left | right for member in groups.get(name, {name})}
+            groups.update(dict.fromkeys(found, found))
+        return groups
+
+    def _settle(self) -> None:
+        """Find every name that a text put together can flow into; a template that needs many rounds for it is not trusted at all."""
+        for _ in range(ROUNDS):
+            found = {name for name, sources in self._sources.items() if name not in self._doubtful and not all(map(self.plain, sources))}
+            for base, values in self._stores:
+                if not all(map(self.plain, values)):
+                    found |= {member for name in base for member in self._kin.get(name, {name})} - self._doubtful
+            if not found:
+                return
+            self._doubtful |= found
+        self._doubtful.update(self._sources)
 
     # --- what an expression can be ---------------------------------------------------------------------------------
 
@@ -142,32 +195,18 @@ class Flow:
         if node.name == "map":
             first = node.args[0] if node.args else None
             kept = kept | {"map"} if first is None or getattr(first, "value", None) in SAME_TEXT_FILTERS | NUMERIC_FILTERS else kept
-        return node.name in kept and self.plain(node.node) and self._plain_arguments(node)
-
-    def _plain_arguments(self, node: nodes.Filter | nodes.Call) -> bool:
-        return all(self.plain(part) for part in (*node.args, *(keyword.value for keyword in node.kwargs)))
+        return node.name in kept and self.plain(node.node) and all(map(self.plain, _arguments(node)))
 
     def _plain_call(self, node: nodes.Call) -> bool:
         callee = node.node
         if isinstance(callee, nodes.Name):
-            return callee.name in ("range", "namespace", "dict") and self._plain_arguments(node)
+            return callee.name in ("range", "namespace", "dict") and all(map(self.plain, _arguments(node)))
         if not isinstance(callee, nodes.Getattr) or callee.attr not in SAME_TEXT_METHODS:
             return False
-        return self.plain(callee.node) and self._plain_arguments(node)
+        return self.plain(callee.node) and all(map(self.plain, _arguments(node)))
 
     def _plain_name(self, name: str) -> bool:
         return name not in self._doubtful
-
-    def _settle(self) -> None:
-        """Find every name that a text put together can flow into; a template that needs many rounds for it is not trusted at all."""
-        for _ in range(ROUNDS):
-            found = {name for name, sources in self._sources.items() if name not in self._doubtful and not all(map(self.plain, sources))}
-            if "" in found:
-                break
-            if not found:
-                return
-            self._doubtful |= found
-        self._doubtful.update(self._sources)
 
     def numeric(self, node: nodes.Node) -> bool:
         """Whether the value can only be a number (or the expression fails)."""
@@ -182,9 +221,12 @@ class Flow:
         if isinstance(node, nodes.Mod):
             return self.numeric(node.left)
         if isinstance(node, nodes.Getattr):
-            return isinstance(node.node, nodes.Name) and node.node.name == "loop" and node.attr in COUNTERS
+            base = node.node.name if isinstance(node.node, nodes.Name) else ""
+            if base == "loop":
+                return "loop" not in self._names and node.attr in COUNTERS
+            return base in self._namespaces and f".{node.attr}" in self._sources and self.numbers(f".{node.attr}")
         if isinstance(node, nodes.Filter):
-            return node.name in NUMERIC_FILTERS
+            return node.name in NUMERIC_FILTERS and all(map(self.numeric, _arguments(node)))  # `int` gives its argument back on failure
         return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr in NUMERIC_METHODS
 
 
@@ -193,3 +235,20 @@ def _steps_by_one(step: nodes.Node | None) -> bool:
     if isinstance(step, nodes.Neg):
         step = step.node
     return step is None or (isinstance(step, nodes.Const) and step.value == 1)
+
+
+def _arguments(node: nodes.Call | nodes.Filter) -> list[nodes.Node]:
+    return [*node.args, *(keyword.value for keyword in node.kwargs)]
+
+
+def _is_namespace(source: nodes.Node | None) -> bool:
+    return isinstance(source, nodes.Call) and isinstance(source.node, nodes.Name) and source.node.name == "namespace"
+
+
+def _is_text(node: nodes.Node) -> bool:
+    """Whether an expression puts a text together, which is a new object that holds no other."""
+    while isinstance(node, nodes.Add):
+        if _is_text(node.right):
+            return True
+        node = node.left
+    return isinstance(node, nodes.Concat) or (isinstance(node, nodes.Const) and isinstance(node.value, str))

@@ -21,7 +21,7 @@ from scanner.pickles.torchfiles import keep
 from scanner.pickles.values import Glob, Mapping, StorageRef, Tensor, Value
 
 NAMES = frozenset({"sys_info", "pickle", "tensors", "storages"})
-MAX_COUNT = 200_000
+MAX_COUNT = 20_000
 """Storages, views or tensors; a checkpoint of that age has under a thousand."""
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from registry.formats.window import Window
 from scanner.pickles.report import DANGER, ERROR
 
-MAX_TEMPLATE = 128 << 10
+MAX_TEMPLATE = 64 << 10
 """Bytes; the longest in the field (tools, reasoning, several languages) are under 30 kB."""
 
 RISKY = re.compile(

@@ -13,6 +13,10 @@ from scanner.pickles.opcodes import Stream
 from scanner.pickles.report import DANGER, ERROR, Report
 
 MAX_TEXT = 16 << 20
+TRIED = 64 << 10
+"""Bytes from its start on that a text is read as a pickle."""
+PROSE = 300
+"""Opcodes in a row that no prose happens to be, short of rows of brackets."""
 _LAYOUT = frozenset("\t\n\r\f")
 _IMPORT_LINES = re.compile(rb"[ci](os|nt|posix|sys|_*builtins?_*|subprocess|shutil|runpy|importlib|ctypes|socket)(\.\w+)*\n\w[\w.]*\n")
 """What an import by name looks like, for texts whose lines are too long to be read as a pickle to their end."""
@@ -35,7 +39,7 @@ def scan_text(window: Window, report: Report) -> None:
 def _check_pickle(window: Window, raw: bytes, report: Report) -> None:
     """Run the text as a pickle, symbolically. Prose may begin with an opcode or two; a pickle ends, imports or calls."""
     trial = Report(policy=report.policy)
-    stream = Stream(window)
+    stream = Stream(window.part(0, min(window.size, TRIED)))
     ended = long = False
     try:
         Machine(stream, trial, "read as a pickle").run()
@@ -48,6 +52,8 @@ def _check_pickle(window: Window, raw: bytes, report: Report) -> None:
         for row in trial.imports:
             report.count_import(row)
         report.say(DANGER, "F-EXTENSION", "This file is named as a text, but it is a Python pickle, which can run code when it is loaded.")
-    elif long or (trial.imports and trial.opcodes > 2):  # two lines of prose may look like an import, but hardly go on as a pickle
+    elif (
+        long or trial.opcodes > PROSE or (trial.imports and trial.opcodes > 2)
+    ):  # two lines of prose may look like an import, but hardly go on as a pickle
         severity = DANGER if any(finding.severity == DANGER for finding in trial.findings) else ERROR
         report.say(severity, "X-TEXT", "This file is named as a text, but begins as a Python pickle does.")

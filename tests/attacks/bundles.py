@@ -267,3 +267,14 @@ each(
 @attack(ERROR, "X-TEXT", "notes.txt", klass=26)
 def payload_behind_a_long_line() -> bytes:
     return b"V" + b"a" * 5000 + b"\n" + TEXT_PAYLOAD
+
+
+@attack(ERROR, "X-TEXT", "notes.txt", klass=33)
+def text_of_opcodes_alone() -> bytes:
+    return b"N0" * 500_000
+
+
+@attack(ERROR, "P-LIMIT", "pack.zip", klass=33)
+def many_pickles_that_cost_much() -> bytes:
+    costly = pickled(b"N0" * 900_000 + b"}")
+    return bundle(*(Part(f"{number}.pkl", costly) for number in range(4)))

@@ -157,6 +157,14 @@ CHAT_TEMPLATES: dict[str, str] = {
 {%- for item in message['content'] -%}{%- if item['type'] == 'image' -%}{{ '<start_of_image>' }}{%- elif item['type'] == 'text' -%}
 {{ item['text'] | trim }}{%- endif -%}{%- endfor -%}{% else %}{{ '<start_of_turn>' + role + '\\n' + message['content'] | trim }}{% endif %}
 {{ '<end_of_turn>\\n' }}{% endfor %}""",
+    "counters beside texts": """{%- set ns = namespace(system='', index=0, parts=[]) %}
+{%- for message in messages %}
+    {%- if message.role == 'system' %}{%- set ns.system = ns.system + '\\n' + message.content %}{%- endif %}
+    {%- if message.role == 'user' %}{%- set ns.index = loop.index0 %}{%- endif %}
+    {%- set _ = ns.parts.append('[' ~ message.role ~ ']') %}
+{%- endfor %}
+{{- ns.system }}{{ messages[ns.index]['content'] }}{{ ns.parts | join(' ') }}
+{%- for key in messages[ns.index].extra %}{{ key }}={{ messages[ns.index].extra[key] }}{% endfor %}""",
     "marked for training": """{% for message in messages %}{% if message.role == 'assistant' %}{% generation %}
 {{ message.content }}{% endgeneration %}
 {% else %}{{ message['role'] ~ ': ' ~ message['content'] }}{% endif %}{% if loop.index > 20 %}{% break %}{% endif %}{% endfor %}""",
