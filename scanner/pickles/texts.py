@@ -45,15 +45,16 @@ def _check_pickle(window: Window, raw: bytes, report: Report) -> None:
         Machine(stream, trial, "read as a pickle").run()
         ended = not raw[stream.position :].strip() or bool(trial.imports)
     except FormatError as error:
-        long = (error.code == "P-LIMIT" or len(raw) > LIMITS.line) and bool(_IMPORT_LINES.search(raw))
+        at = stream.position
+        long = error.code == "P-LIMIT" or (len(raw) - at > LIMITS.line and b"\n" not in raw[at : at + LIMITS.line])
+        long = long and bool(_IMPORT_LINES.search(raw, at))
     report.opcodes += trial.opcodes
     called = any(finding.severity == DANGER and finding.code != "P-IMPORT" for finding in trial.findings)
     if ended or called:
         for row in trial.imports:
             report.count_import(row)
         report.say(DANGER, "F-EXTENSION", "This file is named as a text, but it is a Python pickle, which can run code when it is loaded.")
-    elif (
-        long or trial.opcodes > PROSE or (trial.imports and trial.opcodes > 2)
-    ):  # two lines of prose may look like an import, but hardly go on as a pickle
+    elif long or trial.opcodes > PROSE or (trial.imports and trial.opcodes > 2):
+        # Two lines of prose may look like an import, but they hardly go on as a pickle.
         severity = DANGER if any(finding.severity == DANGER for finding in trial.findings) else ERROR
         report.say(severity, "X-TEXT", "This file is named as a text, but begins as a Python pickle does.")

@@ -178,6 +178,7 @@ KINDS: dict[str, tuple[str, Maker | bytes]] = {
     "text with a mark at its start": ("readme.txt", b"\xef\xbb\xbfhello\r\n"),
     "text that begins like an import": ("prompt.txt", b"cinematic light\n1girl\n(masterpiece:1.2), best quality"),
     "text of a note": ("note.txt", b"N.B. use it at 0.8"),
+    "text with a word that looks like an import": ("notes.md", b"notes\n" * 900 + b"scenarios\nfirst\n"),
     "text of one long line": ("prompt.txt", b"Portrait of a cat, " * 600),
     "markdown": ("readme.md", b"# Title\n\n* a\n* b\n"),
     "json": ("config.json", b'{"a": [1, 2, {"b": null}]}'),
