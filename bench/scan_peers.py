@@ -101,5 +101,5 @@ def _refuse_heavy(tool: Tool, report: bytes) -> None:
 def python_of(tool: Tool) -> list[str]:
     """The interpreter to run `bench.scan_driver` with, and its flags: nothing of the user's or the folder's is importable."""
     if tool in OURS:
-        return [sys.executable, "-I", "-S", "-B"]
+        return [sys.executable, "-I", "-B"]  # with site-packages: chat templates need jinja2, and the child is told where it lies
     return [str(environment(tool) / "bin" / "python"), "-I", "-B"]
