@@ -49,6 +49,7 @@ class Policy:
         self._third = [(tuple(entry["prefixes"]), entry["reason"]) for entry in data["third_party"]]
         self._stranger: str = data["third_party_unknown"]
         self._spelling: str = data["dangerous_spelling"]
+        self._inside: str = data["dangerous_inside"]
 
     def judge(self, module: str, name: str) -> Rule:
         """The rule for one global; never raises, and says dangerous where nothing else is known to hold."""
@@ -73,6 +74,8 @@ class Policy:
             return Rule(DANGEROUS, "", self._roots[parts[0]])
         if parts[0].lower() in self._lower:
             return Rule(DANGEROUS, "", self._spelling)  # on a file system without case it is the same module
+        if module.startswith("_"):
+            return Rule(DANGEROUS, "", self._inside)  # also what Pythons newer than this one keep there (`_interpreters`)
         for prefixes, reason in self._third:
             if f"{module}.".startswith(prefixes):
                 return Rule(UNKNOWN, "", reason)

@@ -41,7 +41,8 @@ socketserver TCPServer; xmlrpc.client ServerProxy; ssl get_server_certificate; a
 sys modules; gc get_objects; faulthandler dump_traceback; dataclasses _create_fn; collections namedtuple; enum EnumMeta
 string Formatter; xml.sax make_parser; xml.etree.ElementTree parse; csv reader; json loads; unittest main; unittest.mock patch
 symtable symtable; ast literal_eval; pipes Template; cgitb enable; crypt crypt; copyreg _reconstructor; copyreg add_extension
-copyreg __newobj__; pickle Unpickler; locale setlocale
+copyreg __newobj__; pickle Unpickler; locale setlocale; _interpreters exec; _interpreters run_string
+_xxsubinterpreters run_string; compression.zstd open; annotationlib ForwardRef; concurrent.interpreters create
 """
 """module and callable of the standard library, also of versions that have gone."""
 
@@ -80,6 +81,8 @@ ipykernel.kernelapp launch_new_instance; numba jit; numexpr evaluate; llvmlite.b
 cupy RawKernel; ray init; dask.delayed delayed; yaml unsafe_load; ruamel.yaml YAML; jsonpickle decode; bentoml load; fsspec open
 s3fs S3FileSystem; boto3 client; requests get; httpx get; paramiko SSHClient; aiohttp request; jinja2 Template
 mako.template Template; setuptools setup; pkg_resources run_script; pyarrow.plasma start_plasma_store
+nltk.data load; gensim.utils unpickle; statsmodels.iolib.smpickle load_pickle; timm.models.hub load_state_dict_from_hf
+torchvision.datasets.utils download_and_extract_archive; transformers.pipelines pipeline; diffusers.pipelines DiffusionPipeline
 """
 """module and callable of packages that lie beside torch on people's machines."""
 
