@@ -91,8 +91,13 @@ def outline(value: Any, depth: int = 12) -> Any:
     if kind is Group or kind in (set, frozenset):
         members = value.items if kind is Group else value
         name = value.kind if kind is Group else kind.__name__
-        return (name, tuple(sorted({repr(outline(item, depth - 1)) for item in members})))
+        first = {_hashable(item): repr(_one(item, depth - 1)) for item in members}  # of equal members one stays
+        return (name, tuple(sorted(first.values())))
     return _leaf(value)
+
+
+def _one(member: Any, depth: int) -> Any:
+    return "1 or True" if type(member) in (bool, int, float) and member == 1 else outline(member, depth)
 
 
 def _hashable(key: Any) -> Any:

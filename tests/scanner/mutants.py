@@ -133,3 +133,91 @@ def _places(data: bytes, signature: bytes) -> list[int]:
         found.append(at)
         at = data.find(signature, at + 1)
     return found
+
+
+def program(dice: random.Random) -> bytes:
+    """A random pickle that keeps its own count of stack and marks, so that most are whole; what it does to values is left to chance."""
+    out, levels, known = [b"\x80", bytes([dice.randrange(6)])], [0], 0
+    for _ in range(dice.randint(5, 40)):
+        kind = dice.randrange(12)
+        depth = levels[-1]
+        if kind < 4 or depth == 0:
+            out.append(dice.choice(_VALUES))
+            levels[-1] += 1
+        elif kind == 4:
+            out.append(b"(")
+            levels.append(0)
+        elif kind == 5 and len(levels) > 1 and levels[-2] > 0:
+            out.append(dice.choice(_CLOSING_INTO))
+            levels.pop()
+        elif kind in (5, 6) and len(levels) > 1:
+            out.append(dice.choice(_CLOSING))
+            levels.pop()
+            levels[-1] += out[-1] != b"1"
+        elif kind == 7:
+            out.append(dice.choice([b"\x94", b"q" + bytes([known]), b"p%d\n" % known, b"r" + bytes([known, 0, 0, 0])]))
+            known = min(known + 1, 250)
+        elif kind == 8 and known:
+            out.append(dice.choice([b"h", b"j"]))
+            index = bytes([dice.randrange(known)])
+            out.append(index if out[-1] == b"h" else index + bytes(3))
+            levels[-1] += 1
+        elif kind == 9:
+            out.append(dice.choice([b"2", b"0"]))
+            levels[-1] += 1 if out[-1] == b"2" else -1
+        elif kind == 10 and depth > 2:
+            taken, code = dice.choice([(1, b"a"), (2, b"s"), (1, b"\x86"), (2, b"\x87"), (0, b"\x85")])
+            out.append(code)
+            levels[-1] -= taken
+        elif kind == 11:
+            out.append(dice.choice(_CALLS))
+            levels[-1] += 1
+    while len(levels) > 1:
+        out.append(dice.choice(_CLOSING))
+        levels.pop()
+        levels[-1] += out[-1] != b"1"
+    return b"".join(out) + (b"N." if levels[0] == 0 else b".")
+
+
+_VALUES = (
+    b"N",
+    b"\x88",
+    b"\x89",
+    b"K\x01",
+    b"M\x01\x02",
+    b"J\xff\xff\xff\xff",
+    b"I5\n",
+    b"I01\n",
+    b"L7L\n",
+    b"F0.5\n",
+    b"]",
+    b"}",
+    b")",
+    b"\x8f",
+)
+_VALUES += (
+    b"X\x01\0\0\0a",
+    b"\x8c\x01b",
+    b"U\x01c",
+    b"Vd\n",
+    b"S'e'\n",
+    b"C\x01f",
+    b"B\x01\0\0\0g",
+    b"\x8a\x01\x80",
+    b"G?\xe0\0\0\0\0\0\0",
+)
+_VALUES += (b"\x96\x01\0\0\0\0\0\0\0h",)
+_CLOSING = (b"t", b"l", b"d", b"\x91", b"1", b"t", b"l")
+_CLOSING_INTO = (b"e", b"u", b"\x90")
+_CALLS = (
+    name("collections", "OrderedDict") + b")R",
+    name("collections", "OrderedDict") + b")\x81",
+    name("builtins", "set") + b"]\x85R",
+    name("builtins", "bytearray") + b"C\x02ab\x85R",
+    name("builtins", "frozenset") + b"](K\x01K\x02e\x85R",
+    name("_codecs", "encode") + b"\x8c\x01a\x8c\x06latin1\x86R",
+    name("collections", "defaultdict") + name("builtins", "list") + b"\x85R",
+    name("collections", "Counter") + b"}\x85R",
+    b"(" + name("collections", "OrderedDict") + b"o",
+    b"(icollections\nOrderedDict\n",
+)

@@ -18,7 +18,7 @@ from scanner.pickles import scan
 from tests.attacks.assemble import legacy, pickled, system, torch_parts, torch_zip, zipped
 from tests.scanner import loaders
 from tests.scanner.honest import lightning, original_textual_inversion, plain_python, saved
-from tests.scanner.mutants import SEED, mutated, pickles, spliced, zip_damaged
+from tests.scanner.mutants import SEED, mutated, pickles, program, spliced, zip_damaged
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch warns of some of the damage it is shown
 
@@ -66,6 +66,20 @@ def test_pickle_mutants_never_raise_hang_or_hide_an_opcode() -> None:
     assert verdicts["success"] > 1000
     assert verdicts["danger"] > 2000
     assert verdicts["error"] > 2000
+
+
+def test_random_programs_mean_to_us_what_they_mean_to_python() -> None:
+    """Whole pickles of random opcodes: stack, marks, memo and containers do what the real unpickler does with them."""
+    dice = random.Random(SEED)
+    compared = 0
+    for _ in range(8_000):
+        body = program(dice)
+        report = scan(io.BytesIO(body), name="a.pkl")
+        assert "F-INTERNAL" not in {finding.code for finding in report.findings}, body
+        if report.verdict in ("success", "suspicious") and {finding.code for finding in report.findings} <= {"P-LEFTOVER", "P-PROTO"}:
+            loaders.assert_same_view(body)
+            compared += 1
+    assert compared > 2000
 
 
 def test_mutants_of_whole_checkpoints_never_raise() -> None:
