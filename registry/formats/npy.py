@@ -20,9 +20,10 @@ MAX_DIMENSIONS = 32
 
 _ENTRY = re.compile(
     r"""\s*(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q)\s*:\s*"""
-    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?]\d{0,9})(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\))\s*(?P<end>,|(?=\}))"""
+    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?](?:[1-9]\d{0,8})?)(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\))\s*(?P<end>,|(?=\}))"""
 )
-_SHAPE = re.compile(r"(?:\d{1,18}L?,(?: ?\d{1,18}L?,)*(?: ?\d{1,18}L?)?)?")
+_COUNT = r" ?(?:0|[1-9]\d{0,17})L?"
+_SHAPE = re.compile(rf"(?:{_COUNT},(?:{_COUNT},)*(?:{_COUNT})?)?")
 _NUMBERS = {
     "b": (1,), "?": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8, 12, 16), "c": (8, 16, 24, 32),
 }  # fmt: skip

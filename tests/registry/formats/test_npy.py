@@ -45,6 +45,8 @@ def test_the_header_says_what_numpy_says(dtype: str, shape: tuple[int, ...], ord
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), 'descr': '|O', }", "N-OBJECT"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }", "F-TRUNCATED"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", "N-SIZE"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (4,01), }", "N-HEADER"),
+        ("{'descr': '<f04', 'fortran_order': False, 'shape': (2, 2), }", "N-HEADER"),
         ("{" * 5000, "N-HEADER"),
     ],
 )
