@@ -19,8 +19,8 @@ MAX_HEADER = 10_000
 MAX_DIMENSIONS = 32
 
 _ENTRY = re.compile(
-    r"""\s*(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q)\s*:\s*"""
-    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?](?:[1-9]\d{0,8})?)(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\))\s*(?P<end>,|(?=\}))"""
+    r""" *(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q) *: *"""
+    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?](?:[1-9]\d{0,8})?)(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\)) *(?P<end>,|(?=\}))"""
 )
 _COUNT = r" ?(?:0|[1-9]\d{0,17})L?"
 _SHAPE = re.compile(rf"(?:{_COUNT},(?:{_COUNT},)*(?:{_COUNT})?)?")
