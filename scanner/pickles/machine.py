@@ -5,7 +5,6 @@ Semantics follow CPython's C unpickler. Findings are kept as they arise, so what
 
 from __future__ import annotations
 
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import deque
 from collections.abc import Callable
 
@@ -15,7 +14,7 @@ from scanner.pickles.calls import call
 from scanner.pickles.contracts import is_key
 from scanner.pickles.limits import LIMITS
 from scanner.pickles.opcodes import OPCODES, Reader, Stream, ahead
-from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN
+from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN, loaded_as
 from scanner.pickles.report import Finding, Import, Report, disassemble
 from scanner.pickles.states import set_state
 from scanner.pickles.tensors import Breach, StorageTable
@@ -26,8 +25,6 @@ BEFORE, AFTER = 8, 3
 """Opcodes that a finding shows in front of the one it is about, and behind it."""
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_TORCH_ALIASES = {"torch.tensor": "torch._tensor"}
-"""torch.load's own renames (torch/serialization.py `load_module_mapping`)."""
 
 
 class Machine:
@@ -73,6 +70,9 @@ class Machine:
                 handler(self, argument)
                 if len(stack) > highest or count > most:
                     raise LimitExceeded("P-LIMIT", "The pickle is far larger than weights need.", offset=offset)
+        except FormatError as error:
+            self.report.illustrate(error.code, error.sentence, self._around("the last that could be read", 0))
+            raise
         finally:
             self.report.opcodes += count
 
@@ -82,11 +82,15 @@ class Machine:
         """Record a finding at the current opcode."""
         if not self.report.is_news(severity, code, message):
             return  # said before: a million repetitions must not cost a million disassemblies
-        trail = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in self._trail]
-        coming = ahead(self.stream, AFTER) if self._trail[-1][1] != "STOP" else []
-        after = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in coming]
-        lines = disassemble(trail, note or code, after)
+        lines = self._around(note or code)
         self.report.findings.append(Finding(severity, code, self.where, self._offset, printable(message, 400), printable(args), lines))
+
+    def _around(self, note: str, after: int = AFTER) -> tuple[str, ...]:
+        """The disassembly around the current opcode."""
+        ended = not self._trail or self._trail[-1][1] == "STOP"
+        steps = [*self._trail, *([] if ended else ahead(self.stream, after))]
+        shown = [(offset, name, "" if argument is None else show(argument, 60)) for offset, name, argument in steps]
+        return disassemble(shown[: len(self._trail)], note, shown[len(self._trail) :])
 
     def error(self, sentence: str) -> FormatError:
         return FormatError("P-PARSE", sentence, where=self.where, offset=self._offset)
@@ -275,12 +279,7 @@ class Machine:
     # --- names and calls: the sites that matter --------------------------------------------------------------------
 
     def _import(self, module: str, name: str) -> None:
-        if self._proto < 3:
-            if (module, name) in NAME_MAPPING:
-                module, name = NAME_MAPPING[(module, name)]
-            else:
-                module = IMPORT_MAPPING.get(module, module)
-        module = _TORCH_ALIASES.get(module, module)
+        module, name = loaded_as(module, name, self._proto)
         glob = self._globs.get((module, name))
         if glob is None:
             rule = POLICY.judge(module, name)

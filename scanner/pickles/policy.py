@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ ALLOWED, NAME_ONLY, UNKNOWN, DANGEROUS = "allowed", "name-only", "unknown", "dan
 
 _PLAIN_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+_TORCH_ALIASES = {"torch.tensor": "torch._tensor"}
+"""torch.load's own renames (torch/serialization.py `load_module_mapping`)."""
+
+
+def loaded_as(module: str, name: str, proto: int) -> tuple[str, str]:
+    """What is really imported: protocols before 3 rename what Python 2 called otherwise, and torch renames modules of its own."""
+    if proto < 3:
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return _TORCH_ALIASES.get(module, module), name
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class Report:
     _seen: dict[tuple[str, str], Import] = field(default_factory=dict)
     _said: set[tuple[str, str]] = field(default_factory=set)
     _worst: int = 0
+    _drawn: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _left_out: int = 0
     _names_left_out: int = 0
 
@@ -94,8 +95,13 @@ class Report:
         return True
 
     def say(self, severity: str, code: str, message: str, *, where: str = "", offset: int | None = None) -> None:
+        """Record a finding that comes from outside of a pickle's run, or a break that ended one (see `illustrate`)."""
         if self.is_news(severity, code, message):
-            self.findings.append(Finding(severity, code, printable(where), offset, message))
+            self.findings.append(Finding(severity, code, printable(where), offset, message, "", self._drawn.get((code, message), ())))
+
+    def illustrate(self, code: str, message: str, lines: tuple[str, ...]) -> None:
+        """Keep the disassembly around a break for whoever says it with these words."""
+        self._drawn[code, message] = lines
 
     def count_import(self, row: Import) -> None:
         """Add one use of a global; beyond `LIMITS.imports` distinct ones only the known are counted."""

@@ -105,6 +105,12 @@ def test_disassembly_shows_what_stands_around_and_marks_the_culprit() -> None:
     assert len(lines) == 12
 
 
+def test_a_broken_stream_shows_where_it_breaks() -> None:
+    finding = of(payload_zip(b"K\x01K\x02\xee")).findings[0]
+    assert (finding.code, finding.disassembly[-1].split(maxsplit=1)[1]) == ("P-PARSE", "BININT1 2   <- the last that could be read")
+    assert of(torch_zip(b"", {})).findings[0].disassembly == ()
+
+
 @pytest.mark.parametrize("behind", [b"", b"\xee\xee", b"X\xff\xff\xff\xff", b".", b"Vabc", b"\x95\xff\xff\xff\xff\xff\xff\xff\xff"])
 def test_looking_ahead_never_fails_and_never_moves(behind: bytes) -> None:
     report = of(b"\x80\x02" + name("os", "system") + behind, "model.pkl")
