@@ -5,6 +5,7 @@ Danger and error are never released. A later scan that finds anything else than 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.db import transaction
@@ -19,6 +20,12 @@ from scanner.verdicts import locked, newest_report
 LEAST_REASON = 10
 """Characters of a reason: enough that the next moderator learns something from it."""
 MOST_REASON = 1000
+FOUND = {
+    Verdict.SUCCESS: "found nothing suspicious in these bytes any more",
+    Verdict.DANGER: "found these bytes to be dangerous",
+    Verdict.ERROR: "could not read these bytes to their end",
+}
+log = logging.getLogger(__name__)
 
 
 class Refused(FormatError):
@@ -81,6 +88,7 @@ def release(blob: Blob, moderator: User, reason: str) -> Release:
     names = names_of(newest_report(blob))
     row = Release.objects.create(blob=blob, names=names, reason=reason, by=moderator, by_name=moderator.username)
     Blob.objects.filter(pk=blob.pk).update(released=True)
+    log.info("%s released %s", moderator.username, blob.sha256)
     verdicts.follow(blob, f"Released by {moderator.username}: {reason}")
     return row
 
@@ -110,7 +118,7 @@ def hold_or_end(blob: Blob, report: ScanReport, before: ScanReport | None) -> bo
     if current is None:
         return False
     if report.verdict != Verdict.SUSPICIOUS:
-        why = f"found these bytes to be {report.verdict}"
+        why = FOUND.get(report.verdict, FOUND[Verdict.ERROR])
     elif names_of(report) != current.names:
         why = "found other names than were accepted"
     elif not _oddities(report) <= _oddities(before):
@@ -129,6 +137,7 @@ def _oddities(report: ScanReport | None) -> set[str]:
 
 def _end(release: Release, by_name: str, reason: str) -> None:
     release.withdrawn_at, release.withdrawn_by_name, release.withdrawn_reason = timezone.now(), by_name, reason
+    log.info("release of %s ended by %s: %s", release.blob.sha256, by_name or "a scan", reason)
     release.save(update_fields=["withdrawn_at", "withdrawn_by_name", "withdrawn_reason"])
 
 

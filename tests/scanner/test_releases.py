@@ -225,8 +225,8 @@ def test_a_scan_that_finds_the_same_changes_nothing(served: File) -> None:
         ({"names": (NAME, "acme_networks.other.Thing")}, "found other names than were accepted"),
         ({"names": ()}, "found other names than were accepted"),
         ({"codes": ("P-UNKNOWN", "O-PEER")}, "found something else than was accepted"),
-        ({"verdict": "danger", "codes": ("P-CALL",)}, "found these bytes to be danger"),
-        ({"verdict": "error", "codes": ("P-PARSE",)}, "found these bytes to be error"),
+        ({"verdict": "danger", "codes": ("P-CALL",)}, "found these bytes to be dangerous"),
+        ({"verdict": "error", "codes": ("P-PARSE",)}, "could not read these bytes to their end"),
     ],
 )
 def test_a_scan_that_finds_anything_else_ends_it_and_seals(served: File, found: dict[str, Any], why: str) -> None:

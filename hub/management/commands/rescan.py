@@ -32,9 +32,10 @@ class Command(BaseCommand):
         pickles = kind == "pickle"
         if not (since or pickles or sha256 or everything):
             rescans.renew_all()
-        blobs = list(rescans.named(since=since, pickles=pickles, sha256=sha256, everything=everything))
-        queued = sum(rescans.ask(blob, tell=False) is not None for blob in blobs)
-        waiting = f"; {len(blobs) - queued} wait already" if queued < len(blobs) else ""
+        found = rescans.named(since=since, pickles=pickles, sha256=sha256, everything=everything)
+        asked = [rescans.ask(blob, tell=False) is not None for blob in found.only("verdict").iterator(500)]
+        queued = sum(asked)
+        waiting = f"; {len(asked) - queued} wait already" if queued < len(asked) else ""
         self.stdout.write(f"{queued} file{'' if queued == 1 else 's'} queued to be judged again{waiting}.")
 
 
