@@ -7,7 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from scanner import antivirus, opinions
+from scanner import antivirus
+from scanner.opinions.asking import TIMEOUT, Opinion, ask
 from scanner.pickles.report import SUCCESS, SUSPICIOUS
 from scanner.weighing import weigh
 
@@ -24,11 +25,11 @@ def second_look(report: dict[str, Any], path: Path) -> dict[str, Any]:
     return weigh(report, _asked(report, path), _searched(report, path))
 
 
-def _asked(report: dict[str, Any], path: Path) -> list[opinions.Opinion]:
+def _asked(report: dict[str, Any], path: Path) -> list[Opinion]:
     if not settings.SCAN_SECOND_OPINIONS:
         return []
-    seconds = opinions.TIMEOUT if report["verdict"] in (SUCCESS, SUSPICIOUS) else SHOWN_SECONDS
-    return opinions.ask(path, str(report.get("kind", "")), timeout=seconds)
+    seconds = TIMEOUT if report["verdict"] in (SUCCESS, SUSPICIOUS) else SHOWN_SECONDS
+    return ask(path, str(report.get("kind", "")), timeout=seconds)
 
 
 def _searched(report: dict[str, Any], path: Path) -> dict[str, Any] | None:

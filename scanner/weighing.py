@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scanner.opinions import Opinion
+from scanner.opinions.asking import Opinion
 from scanner.pickles.report import DANGER, ERROR, RANK, SUCCESS, SUSPICIOUS, Finding
 
 PEER, VIRUS, VIRUS_ERROR = "O-PEER", "V-VIRUS", "V-ERROR"

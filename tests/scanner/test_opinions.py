@@ -17,8 +17,8 @@ import torch
 from registry.formats.errors import LimitExceeded
 from registry.formats.window import Window
 from scanner import run
-from scanner.opinions import ask, asking, extract
-from scanner.opinions.asking import RULES, Opinion
+from scanner.opinions import asking, extract
+from scanner.opinions.asking import RULES, Opinion, ask
 from scanner.pickles import scan
 from scanner.pickles.policy import POLICY
 from tests.attacks import os_system_checkpoint

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scanner.opinions import Opinion
+from scanner.opinions.asking import Opinion
 from scanner.pickles.report import RANK
 from scanner.weighing import weigh
 
