@@ -19,8 +19,8 @@ COUNTERS = _words("index index0 revindex revindex0 length depth depth0 first las
 
 NUMERIC_FILTERS = _words("length count int abs round float wordcount")
 SAME_TEXT_FILTERS = _words(
-    "trim lower upper first last list default d items dictsort sort unique reverse select reject selectattr rejectattr min max slice "
-    "batch groupby"
+    "trim lower upper capitalize title first last list default d items dictsort sort unique reverse select reject selectattr rejectattr "
+    "min max slice batch groupby"
 )
 """Filters whose result is made of what they are given, in pieces no longer than those were."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from tests.attacks.writers import gguf, old_checkpoint
 from tests.scanner.chat_templates import CHAT_TEMPLATES
 from tests.scanner.honest_kinds import HONEST_KINDS, TOLD, old_with_views, without_checksums
 
+ROOT = Path(run.__file__).resolve().parents[1]
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch says of its oldest forms that they are old
 
 
@@ -134,3 +137,37 @@ def test_the_sandboxed_scan_gives_the_same_answer(name: str, data: bytes, verdic
         verdict,
         "G-TEMPLATE" if verdict == "danger" else [],
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "loaded"),
+    [("a.gguf", b"GGUF", True), ("pack.zip", b"PK\3\4", True), ("a.ckpt", b"PK\3\4", False), ("a.safetensors", b"\x10\0\0\0", False)],
+)
+def test_jinja2_is_loaded_only_for_files_that_may_need_it(name: str, head: bytes, loaded: bool, tmp_path: Path) -> None:
+    """A scan of a checkpoint must not wait for it."""
+    (tmp_path / name).write_bytes(head + bytes(60))
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from registry.formats.window import Window\nfrom scanner.pickles.templates import prepare\n"
+        f"prepare(Window(open({str(tmp_path / name)!r}, 'rb')), {name!r}, {run._jinja2()!r})\nprint('jinja2' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == str(loaded), result.stderr[-500:]
+
+
+def test_the_standard_library_alone_reads_every_kind(tmp_path: Path) -> None:
+    """Only a chat template needs more, and is then not taken."""
+    paths = []
+    for number, (name, make) in enumerate(HONEST_KINDS.values()):
+        path = tmp_path / str(number) / name
+        path.parent.mkdir()
+        path.write_bytes(make())
+        paths.append(str(path))
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport os\nfrom scanner.pickles import scan\n"
+        f"for path in {paths!r}:\n print(scan(open(path, 'rb'), name=os.path.basename(path)).verdict)"
+    )
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=120)
+    verdicts = dict(zip(HONEST_KINDS, result.stdout.split(), strict=True))
+    styles = {f"gguf, {style}" for style in CHAT_TEMPLATES}
+    assert {title for title, verdict in verdicts.items() if verdict != "success"} == styles, result.stderr[-500:]
