@@ -18,7 +18,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 
-from scanner.pickles.jinjaflow import Flow
+from scanner.pickles.jinjakeys import Keys
 
 
 def _words(text: str) -> frozenset[str]:
@@ -106,13 +106,13 @@ def _check_tokens(source: str) -> None:
 
 
 class _Walk:
-    """One look at every node of a tree; `flow` knows which names hold texts that the template puts together."""
+    """One look at every node of a tree."""
 
     def __init__(self, tree: nodes.Template) -> None:
         self._tree = tree
-        self._flow = Flow(tree)
+        self._keys = Keys(tree)
         self._macros = {node.name for node in tree.find_all(nodes.Macro)}
-        self._bound = self._flow.assigned()
+        self._bound = self._keys.assigned()
         self._called: set[int] = set()
 
     def check(self) -> None:
@@ -128,7 +128,8 @@ class _Walk:
     # --- names -----------------------------------------------------------------------------------------------------
 
     def _name(self, node: nodes.Name) -> None:
-        _check_word(node.name)
+        if node.name not in self._bound:
+            _check_word(node.name)
         _need(node.name not in FORBIDDEN_NAMES, f"it uses {node.name}")
         _need(node.name not in FOREIGN_NAMES or node.name in self._bound, f"it uses {node.name}")
         _need(node.name not in FUNCTIONS or id(node) in self._called, f"it uses {node.name} other than by calling it")
@@ -137,7 +138,7 @@ class _Walk:
     def _nsref(self, node: nodes.NSRef) -> None:
         _check_word(node.name)
         _check_attribute(node.attr)
-        _need(node.attr not in METHODS or self._flow.numbers(f".{node.attr}"), f"it gives {node.attr} another meaning")
+        _need(node.attr not in METHODS or self._keys.numbers(node.attr), f"it gives {node.attr} another meaning")
 
     def _macro(self, node: nodes.Macro) -> None:
         _check_word(node.name)
@@ -156,6 +157,7 @@ class _Walk:
 
     def _getattr(self, node: nodes.Getattr) -> None:
         _check_attribute(node.attr)
+        _need(node.attr != "format" or id(node) in self._called or self._keys.from_chat(node.node), "it keeps the method format for later")
 
     def _getitem(self, node: nodes.Getitem) -> None:
         key = node.arg
@@ -163,8 +165,9 @@ class _Walk:
             return
         if isinstance(key, nodes.Const) and isinstance(key.value, str):
             _check_attribute(key.value)
+            _need(key.value != "format" or self._keys.from_chat(node.node), "it keeps the method format for later")
             return
-        _need(self._flow.plain(key), "it takes something by a name that it puts together from pieces")
+        _need(self._keys.harmless(key), "it takes something by a name that it computes")
 
     # --- calls -----------------------------------------------------------------------------------------------------
 
@@ -173,9 +176,14 @@ class _Walk:
         callee = node.node
         if isinstance(callee, nodes.Name):
             _need(callee.name in FUNCTIONS | self._macros, f"it calls {callee.name}")
+            _need(callee.name != "namespace" or not node.args, "it fills a namespace with what cannot be followed")
             self._called.add(id(callee))
+            if callee.name == "namespace":
+                for keyword in node.kwargs:
+                    _need(keyword.key not in METHODS or self._keys.numbers(keyword.key), f"it gives {keyword.key} another meaning")
             return
         _need(isinstance(callee, nodes.Getattr), "it calls something that has no name")
+        self._called.add(id(callee))
         method = callee.attr  # type: ignore[attr-defined]
         if method == "format":
             _check_format(callee.node)  # type: ignore[attr-defined]

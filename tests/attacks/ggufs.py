@@ -83,6 +83,26 @@ TEMPLATES: dict[str, str] = {
     "unknown_filter": "{{ x|xmlattr }}",
     "unknown_test": "{{ x is callable }}",
     "leading_underscore": "{{ x._y }}",
+    "format_kept_under_another_name": "{% set d = {'upper': '{0}{0}class{0}{0}'.format} %}{{ ''[d.upper('_')] }}",
+    "format_kept_by_key": "{% set d = {'upper': messages.x['format'], 'lower': ''['format']} %}{{ d.lower('_') }}",
+    "join_kept_under_another_name": "{% set d = {'index': '_'.join} %}{{ ''[d.index(['', '', 'class', '', ''])] }}",
+    "replace_kept_under_another_name": "{% set d = {'find': 'AAclassAA'.replace} %}{{ ''[d.find('A', 'a_b'[1])] }}",
+    "method_kept_in_a_namespace": "{% set n = namespace(count='AAclassAA'.replace) %}{{ ''[n.count('A', 'a_b'[1])] }}",
+    "method_kept_by_dict": "{% set d = dict(count='AAclassAA'.replace) %}{{ ''[d.count('A', 'a_b'[1])] }}",
+    "method_of_a_namespace_replaced": "{% set n = namespace(upper=t.x) %}{{ n.upper(messages) }}",
+    "name_that_the_file_holds": "{{ ''[bos_token] }}",
+    "part_of_a_name_that_the_file_holds": "{% for k in bos_token.split(' ') %}{{ ''[k] }}{% endfor %}",
+    "name_by_difference_of_sets": "{{ ''[({'AAclassAA'|replace('A', 'a_b'[1]): 1}.keys() - [])|first] }}",
+    "namespace_filled_from_a_dictionary": "{% set n = namespace({'x': 'a' ~ 'b'}) %}{% set m = namespace(x=0) %}{{ ''[n.x] }}",
+    "name_through_a_caller": "{% set a = [] %}{% macro m() %}{{ caller(a) }}{% endmacro %}{% call(b) m() %}"
+    "{% set _ = b.append('a' ~ 'b') %}{% endcall %}{{ ''[a[0]] }}",
+    "name_written_into_the_chat": "{% set _ = messages[0].update({'role': 'a' ~ 'b'}) %}{{ ''[messages[0].role] }}",
+    "name_written_into_the_chat_by_another_name": "{% set t = tools %}{% set _ = t.append('a' ~ 'b') %}"
+    "{% for k in tools %}{{ ''[k] }}{% endfor %}",
+    "part_of_a_listed_name": "{% for k in ['xgi_frame'] %}{{ (messages|select)[k[1:]] }}{% endfor %}",
+    "letters_of_a_listed_name": "{% for k in ['_x_x'] %}{% for c in k %}{{ ''[c] }}{% endfor %}{% endfor %}",
+    "chat_under_a_borrowed_name": "{% set messages = ['a' ~ 'b'] %}{% for k in messages %}{{ ''[k] }}{% endfor %}",
+    "names_in_a_ring_with_the_chat": "{% set a = b %}{% set b = a %}{% set b = 'a' ~ 'b' %}{% set c = a %}{{ ''[c] }}",
 }
 """title -> a template that must be refused"""
 

@@ -174,5 +174,12 @@ CHAT_TEMPLATES: dict[str, str] = {
 Document: {{ loop.index0 }}{% for key, value in document.items() %}\\n{{ key | title }}: {{ value }}{% endfor -%}
 {%- endfor -%}{%- endif -%}
 {%- for key in ['title', 'text'] -%}{{ documents[0][key] | default('') }}{%- endfor -%}""",
+    "names with an underscore": """{%- for tc in messages[0].tool_calls or [] %}{%- set _args = tc.arguments %}
+{%- for k, v in _args.items() %}<arg_key>{{ k }}</arg_key>{{ _args[k] if _args[k] is string else v | tojson }}{% endfor %}{% endfor %}""",
+    "macros over parts of the chat": """{%- macro fields(spec, indent=0) -%}
+    {%- for key in spec.properties|list|sort -%}{{ key }}: {{ spec.properties[key].type }} {{ spec.properties[key].format }}{%- endfor -%}
+{%- endmacro -%}
+{%- for tool in tools if tool.type == 'function' -%}{{ fields(tool.function.parameters, indent=2) }}{%- endfor -%}
+{%- for i in range(messages|length) -%}{{ messages[i].content }}{%- endfor -%}""",
 }
 """style -> template"""
