@@ -59,8 +59,7 @@ def _scan(kind: str, window: Window, report: Report, depth: int) -> None:
     if kind == "zip":
         _scan_zip(window, report, depth)
         return
-    if kind not in ("image", "tar", "text"):  # those are read whole, or have no room for free bytes at their end
-        _check_tail(window, report)
+    _check_tail(window, report)
     if kind == "safetensors":
         keep(report, read_safetensors(window))
     elif kind == "image":

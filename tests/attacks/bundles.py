@@ -240,6 +240,13 @@ each(DANGER, "F-POLYGLOT", "a.png", klass=22, rows={"pictures.png_with_a_pickle_
 each(DANGER, "F-POLYGLOT", "a.jpg", klass=22, rows={"pictures.jpeg_with_a_pickle_behind": lambda: JPEG + PAYLOAD})
 each(DANGER, "F-POLYGLOT", "a.gif", klass=22, rows={"pictures.gif_with_a_script_behind": lambda: GIF + b"<script>alert(1)</script>"})
 each(DANGER, "F-POLYGLOT", "a.webp", klass=22, rows={"pictures.webp_with_a_zip_behind": lambda: WEBP + zipped([Part("x", b"x")])})
+each(
+    DANGER,
+    "F-POLYGLOT",
+    "a.png",
+    klass=22,
+    rows={"pictures.zip_inside_a_png": lambda: png(png_chunk(b"tEXt", b"x\0" + zipped([Part("x.pkl", PAYLOAD)])))},
+)
 each(ERROR, "F-EXTENSION", "a.jpg", klass=26, rows={"pictures.png_named_jpeg": lambda: png()})
 each(
     ERROR,

@@ -134,6 +134,15 @@ def more_tensors_than_there_can_be() -> bytes:
     return old_checkpoint(tensors=old_tensors(count=1 << 40))
 
 
+@attack(DANGER, "F-POLYGLOT", klass=22)
+def zip_in_the_last_storage() -> bytes:
+    """Programs that look for a zip from the end do not mind the zeros behind it."""
+    inner = zipped([Part("archive/data.pkl", PAYLOAD)])
+    described = items(number(140_001), text("cpu"), name("torch", "ByteStorage"))
+    tensors = old_tensors(shape=shaped(1, len(inner), 1, 0))
+    return old_checkpoint(storages=old_storages(described, numel=len(inner), data=inner), tensors=tensors)
+
+
 @attack(DANGER, "F-EXTENSION", "model.safetensors", klass=26)
 def old_checkpoint_named_safetensors() -> bytes:
     return old_checkpoint()
