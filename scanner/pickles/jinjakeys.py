@@ -45,6 +45,7 @@ class Keys:
         # The largest sets that agree with themselves: all is believed at first, and what does not hold falls out.
         self._numbers = set(self._bound) | {f".{attribute}" for attribute in self._attributes}
         self._chat = set(self._bound)
+        self._trusted = True
         self._trusted = self._settle() and all(self._fills_its_own(call) for call in tree.find_all(nodes.Call))
 
     def assigned(self) -> set[str]:
