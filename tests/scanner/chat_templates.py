@@ -176,7 +176,8 @@ Document: {{ loop.index0 }}{% for key, value in document.items() %}\\n{{ key | t
 {%- for key in ['title', 'text'] -%}{{ documents[0][key] | default('') }}{%- endfor -%}""",
     "names with an underscore": """{%- for tc in messages[0].tool_calls or [] %}{%- set _args = tc.arguments %}
 {%- for k, v in _args.items() %}<arg_key>{{ k }}</arg_key>{{ _args[k] if _args[k] is string else v | tojson }}{% endfor %}{% endfor %}
-{%- for role in ['user', 'tool'] %}{% set here = messages[loop.index0] %}{% set there = tools[messages[0].name] %}{{ here[role] }}{{ there[0] }}{% endfor %}""",
+{%- for role in ['user', 'tool'] %}{% set here = messages[loop.index0] %}
+{% set there = tools[messages[0].name] %}{{ here[role] }}{{ there[0] }}{% endfor %}""",
     "macros over parts of the chat": """{%- macro fields(spec, indent=0) -%}
     {%- for key in spec.properties|list|sort -%}{{ key }}: {{ spec.properties[key].type }} {{ spec.properties[key].format }}{%- endfor -%}
 {%- endmacro -%}
