@@ -31,7 +31,8 @@ class Limits:
     visits: int = 4_000_000
     """Values looked at while checking arguments, over one pickle."""
     findings: int = 200
-    imports: int = 2_000
+    imports: int = 600
+    """Distinct names: more than fit into a report cannot be looked through by anybody, and the largest whole models have about fifty."""
 
 
 LIMITS = Limits()

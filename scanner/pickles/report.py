@@ -21,7 +21,7 @@ SUCCESS, SUSPICIOUS, DANGER, ERROR = "success", "suspicious", "danger", "error"
 RANK = {"info": 0, SUCCESS: 0, SUSPICIOUS: 1, ERROR: 2, DANGER: 3}
 """How findings add up: the worst counts. Danger outranks error, because code in front of a broken tail has already run."""
 
-IMPORT_BYTES, FINDING_BYTES, PLAIN_BYTES = 400_000, 550_000, 120_000
+IMPORT_BYTES, FINDING_BYTES, PLAIN_BYTES = 470_000, 480_000, 110_000
 """Room in a report, in bytes of JSON: for names, for findings, and what of the latter is kept free for findings without detail."""
 
 EXIT_CODES = {SUCCESS: 0, SUSPICIOUS: 1, DANGER: 2, ERROR: 3}
@@ -104,7 +104,7 @@ class Report:
         self._drawn[code, message] = lines
 
     def count_import(self, row: Import) -> None:
-        """Add one use of a global; beyond `LIMITS.imports` distinct ones only the known are counted."""
+        """Add one use of a global. Beyond `LIMITS.imports` distinct ones only the known are counted, and the file is not understood."""
         known = self._seen.get((row.module, row.name))
         if known is not None:
             known.count += 1
@@ -113,6 +113,9 @@ class Report:
             self.imports.append(row)
         else:
             self._names_left_out += 1
+            if self._names_left_out > 1:
+                return
+            self.say(ERROR, "P-LIMIT", "The file names more functions and classes than weights need.", where=row.where, offset=row.offset)
 
     def settle(self) -> None:
         """Turn the findings of a finished scan into the verdict."""

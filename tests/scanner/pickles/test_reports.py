@@ -73,8 +73,18 @@ def test_answers_stay_small_however_much_is_wrong() -> None:
     assert len(json.dumps(answer)) < 1_000_000
     more = answer["findings"][-1]
     assert (more["severity"], more["code"]) == ("info", "F-MORE")
-    assert f"{5000 * 2 - LIMITS.findings} more findings" in more["message"]
+    assert f"{5000 * 2 + 1 - LIMITS.findings} more findings" in more["message"]
     assert f"{5000 - len(answer['imports'])} more uses" in more["message"]
+
+
+def test_more_names_than_anybody_can_look_through_are_not_understood() -> None:
+    """A person releases a file for the names in its report, so all of them must be in there."""
+    enough = b"".join(name("somewhere", f"{'Thing' * 30}{number}") + b"0" for number in range(LIMITS.imports))
+    answer = of(payload_zip(enough + b"N")).to_json()
+    assert (answer["verdict"], len(answer["imports"])) == ("suspicious", LIMITS.imports)
+    report = of(payload_zip(enough + name("somewhere", "Else")))
+    assert report.verdict == "error"
+    assert "P-LIMIT" in {finding.code for finding in report.findings}
 
 
 def test_answers_stay_small_however_long_and_strange_the_words_are() -> None:
