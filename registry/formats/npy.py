@@ -20,7 +20,8 @@ MAX_DIMENSIONS = 32
 
 _ENTRY = re.compile(
     r""" *(?P<q>['"])(?P<key>descr|fortran_order|shape)(?P=q) *: *"""
-    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?](?:[1-9]\d{0,8})?)(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\)) *(?P<end>,|(?=\}))"""
+    r"""(?:(?P<d>['"])(?P<text>[<>|=]?[A-Za-z?](?:[1-9]\d{0,8})?)(?P=d)|(?P<flag>True|False)|\((?P<shape>[\d, L]{0,800})\))"""
+    r""" *(?P<end>,|(?=\}))"""
 )
 _COUNT = r" ?(?:0|[1-9]\d{0,17})L?"
 _SHAPE = re.compile(rf"(?:{_COUNT},(?:{_COUNT},)*(?:{_COUNT})?)?")
