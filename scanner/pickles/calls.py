@@ -8,7 +8,7 @@ from __future__ import annotations
 from scanner.pickles.contracts import CONTRACTS, FUNCTIONS
 from scanner.pickles.policy import DANGEROUS, NAME_ONLY, UNKNOWN
 from scanner.pickles.states import Judge, check_tensor_state, data_only
-from scanner.pickles.tensors import Breach, need
+from scanner.pickles.tensors import Breach, need, seal
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
 from scanner.pickles.values import Glob, Group, Instance, Mapping, Value, show
 
@@ -17,6 +17,10 @@ def call(judge: Judge, callee: Value, args: tuple[Value, ...], *, kwargs: Value,
     """The symbolic result of `callee(*args)` (`how`: "call" or "new", for `cls.__new__`); findings go to `judge`."""
     if type(callee) is not Glob:
         judge.find("danger", "P-CALL", "This file calls something that is not a plain named function.", show((callee, args)))
+        return UNKNOWN_VALUE
+    if callee.safety == UNKNOWN and callee.name.lstrip("_")[:1].islower():
+        # A name like this is a function, and functions of other programs run what nobody here has seen; classes only get a state.
+        judge.find("danger", "P-CALL", _would_run(callee), show(args), f"calls {callee.dotted}")
         return UNKNOWN_VALUE
     if kwargs is not None and not (type(kwargs) is Mapping and not kwargs.pairs):
         judge.find("danger" if callee.safety != UNKNOWN else "suspicious", "P-CALL", _would_run(callee), show((args, kwargs)))
@@ -60,7 +64,7 @@ DEEP = frozenset({"set", "frozenset", "counter", "path"})
 
 
 def _rebuild_from_type(judge: Judge, args: tuple[Value, ...]) -> Value:
-    """`_rebuild_from_type_v2(function, type, args, state)`: it calls its first argument, so that one is judged too."""
+    """`_rebuild_from_type(_v2)(function, type, args, state)`: it calls its first argument, so that one is judged too."""
     need(len(args) == 4, "it has the wrong number of arguments")
     function, kind, inner, state = args
     need(type(function) is Glob and function.contract.startswith("rebuild_"), "it calls something that builds no tensor")
@@ -68,6 +72,7 @@ def _rebuild_from_type(judge: Judge, args: tuple[Value, ...]) -> Value:
     need(type(kind) is Glob and (kind.safety == UNKNOWN or kind.dotted in _TENSOR_TYPES), "it makes no tensor type")
     need(type(inner) is tuple, "its arguments are not a tuple")
     check_tensor_state(judge, state)
+    seal(state)  # the older one makes it the tensor's own dictionary
     if function.contract == "rebuild_parameter_with_state":
         need(len(inner) == 4, "it has the wrong number of arguments")
         check_tensor_state(judge, inner[3])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from registry.formats.plaintext import printable
 from scanner.pickles import numpycalls, tensors
 from scanner.pickles.numpycalls import is_bytes
+from scanner.pickles.policy import UNKNOWN
 from scanner.pickles.tensors import is_count, need, numbers
 from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, Value, show
 
@@ -44,6 +45,7 @@ def _default_dict(args: Args, _how: str) -> Mapping:
     need(len(args) <= 1, "it has too many arguments")
     factory = args[0] if args else None
     plain = type(factory) is Glob and factory.module == "builtins" and factory.contract in ("name", "set", "frozenset")
+    plain = plain or (type(factory) is Glob and factory.contract == "ordereddict")
     need(factory is None or plain, "its default is made by something other than a plain type")
     return Mapping("defaultdict")
 
@@ -79,21 +81,26 @@ def _frozenset(args: Args, _how: str) -> Group:
 
 def _bytes(args: Args, _how: str) -> Data:
     """bytes: of nothing, of bytes, or of a text in a known encoding. A number would ask the loader for that much memory."""
-    return Data("bytes", _raw(args))
+    return stored_bytes("bytes", _length(args))
 
 
 def _bytearray(args: Args, how: str) -> Data:
-    text = _raw(args)
-    return Data("bytearray", text if how == "call" else "0 bytes")  # bytearray.__new__ takes arguments and leaves it empty
+    length = _length(args)
+    return stored_bytes("bytearray", length if how == "call" else 0)  # bytearray.__new__ takes arguments and leaves it empty
 
 
-def _raw(args: Args) -> str:
+def stored_bytes(kind: str, length: int) -> Data:
+    """Bytes of which only the number is known."""
+    return Data(kind, f"{length} bytes", length)
+
+
+def _length(args: Args) -> int:
     if not args:
-        return "0 bytes"
+        return 0
     if type(args[0]) is str:
-        return f"{len(_encode(args, 'call'))} bytes"
+        return len(_encode(args, "call"))
     need(len(args) == 1 and is_bytes(args[0]), "it is not made of bytes or text")
-    return f"{len(args[0])} bytes" if type(args[0]) is bytes else str(args[0].text)
+    return len(args[0]) if type(args[0]) is bytes else int(args[0].info)
 
 
 def _complex(args: Args, _how: str) -> Data:
@@ -132,6 +139,15 @@ def _namespace(args: Args, _how: str) -> Data:
     return Data("namespace", info=Mapping())
 
 
+def _reconstructor(args: Args, _how: str) -> Value:
+    """`_reconstructor(class, object, None)`: what `object.__new__(class)` makes. With another base it would call that."""
+    need(len(args) == 3 and type(args[0]) is Glob, "it is not given a class")
+    base = args[1]
+    need(type(base) is Glob and base.dotted == "builtins.object" and args[2] is None, "it makes the object by way of another class")
+    need(args[0].contract == "namespace" or args[0].safety == UNKNOWN, "it makes something that is made in other ways")
+    return _namespace((), "new") if args[0].contract == "namespace" else Instance(args[0])
+
+
 def _parameter_dict(args: Args, _how: str) -> Data:
     need(not args, "it has arguments")
     return Data("ParameterDict", info=Mapping())
@@ -164,6 +180,7 @@ CONTRACTS: dict[str, Callable[[Args, str], Value]] = {
     "device": _device,
     "layout": _layout,
     "namespace": _namespace,
+    "reconstructor": _reconstructor,
     "parameterdict": _parameter_dict,
     "path": _path,
     "rebuild_tensor": _tensor(tensors.rebuild_tensor),
@@ -180,6 +197,6 @@ CONTRACTS: dict[str, Callable[[Args, str], Value]] = {
 """contract name in policy.json -> check; "name", "dtype", "constant" and "storage" are only named and need none."""
 
 FUNCTIONS = frozenset(name for name in CONTRACTS if name.startswith("rebuild_")) | {
-    "rebuild_from_type", "encode", "layout", "np_scalar", "np_reconstruct", "np_frombuffer",
+    "rebuild_from_type", "reconstructor", "encode", "layout", "np_scalar", "np_reconstruct", "np_frombuffer",
 }  # fmt: skip
 """Contracts of plain functions: NEWOBJ on them is an error for Python, and nothing that torch writes."""

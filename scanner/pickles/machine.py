@@ -11,7 +11,7 @@ from collections.abc import Callable
 from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 from scanner.pickles.calls import call
-from scanner.pickles.contracts import is_key
+from scanner.pickles.contracts import is_key, stored_bytes
 from scanner.pickles.limits import LIMITS
 from scanner.pickles.opcodes import OPCODES, Reader, Stream, ahead
 from scanner.pickles.policy import DANGEROUS, POLICY, UNKNOWN, loaded_as
@@ -19,7 +19,7 @@ from scanner.pickles.report import Finding, Import, Report, disassemble
 from scanner.pickles.states import set_state
 from scanner.pickles.tensors import Breach, StorageTable
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
-from scanner.pickles.values import Data, Glob, Group, Instance, Mapping, Unknown, Value, show
+from scanner.pickles.values import Glob, Group, Instance, Mapping, Tensor, Unknown, Value, show
 
 BEFORE, AFTER = 8, 3
 """Opcodes that a finding shows in front of the one it is about, and behind it."""
@@ -249,11 +249,10 @@ class Machine:
                 self._wrong_target(target)
             return
         if type(target) is Mapping and target.sealed and items:
-            self.find(
-                "danger", "P-SETITEM", "Items are put into something after it was used as empty; that would hide hooks, which are code."
-            )
+            self.find("danger", "P-SETITEM", "Items are put into something after it was looked at; that would hide hooks, which are code.")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            self._check_key(key)
+            if type(key) is not Tensor:  # an optimiser's state is filed under its tensors, which are hashed by what they are
+                self._check_key(key)
             target.pairs.append((key, value))
 
     def _check_key(self, key: Value) -> None:
@@ -353,7 +352,7 @@ class Machine:
         self.find("danger", "P-BUFFER", "This file takes data from outside of itself, which no checkpoint does.")
 
     def _op_bytearray8(self, raw: bytes) -> None:
-        self._stack.append(Data("bytearray", f"{len(raw)} bytes"))
+        self._stack.append(stored_bytes("bytearray", len(raw)))
 
     def _op_persid(self, _: bytes) -> None:
         self.find("danger", "P-PERSID", "This file refers to outside data by text, which no checkpoint does.")

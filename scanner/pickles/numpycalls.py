@@ -38,19 +38,30 @@ def is_bytes(value: Value) -> bool:
     return type(value) is bytes or (type(value) is Data and value.kind in ("bytes", "bytearray"))
 
 
-def _item_size(kind: Data) -> int | None:
-    """Bytes of one element, or None where the code alone does not say ("l" differs between machines)."""
+_SIZES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys("?bB", (1,)), **dict.fromkeys("ehH", (2,)), **dict.fromkeys("fiI", (4,)), **dict.fromkeys("dqQF", (8,)), "D": (16,),
+    "l": (4, 8), "L": (4, 8), "g": (8, 12, 16), "G": (16, 24, 32), "c": (1,), "u": (),
+}  # fmt: skip
+"""Bytes of one element of a code that states none; some differ between machines."""
+
+
+def _item_sizes(kind: Data) -> tuple[int, ...]:
+    """The bytes that one element of this type may have."""
     letter, count, _ = kind.info
-    if letter == "U":
-        return int(4 * count)
-    return int(count) if letter == "S" or (count and letter in "bBuif" + "c") else None
+    if letter in "US":
+        return (4 * count,) if letter == "U" else (count,)
+    return (count,) if count else _SIZES[letter]
+
+
+def _length(raw: Value) -> int:
+    """How many bytes a value is that `is_bytes`."""
+    return len(raw) if type(raw) is bytes else int(raw.info)
 
 
 def scalar(args: Args, _how: str) -> Data:
     """`scalar(dtype, bytes)`: one number."""
     need(len(args) == 2 and is_numpy_type(args[0]) and is_bytes(args[1]), "it is not a type and bytes")
-    size = _item_size(args[0])
-    need(size is None or type(args[1]) is not bytes or len(args[1]) >= size, "it has fewer bytes than its type")
+    need(_length(args[1]) in _item_sizes(args[0]), "it has other bytes than its type")
     return Data("number", f"{args[0].text} number")
 
 
@@ -95,8 +106,6 @@ def set_array(target: Data, state: Value) -> None:
     need(type(version) is int and type(fortran) in (bool, int) and is_numpy_type(kind), "an array has another state than numpy writes")
     need(is_bytes(raw), "an array is not made of bytes")
     extents = numbers(shape)
-    if type(raw) is bytes:
-        size, count = _item_size(kind), prod(extents)
-        fits = len(raw) == count * size if size is not None else len(raw) % max(count, 1) == 0
-        need(fits, "an array has another size than its shape")
+    count = prod(extents)
+    need(_length(raw) in [count * size for size in _item_sizes(kind)], "an array has another size than its shape")
     target.text, target.built = f"{kind.text} {list(extents)}", True

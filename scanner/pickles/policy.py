@@ -54,10 +54,12 @@ class Policy:
         }
         self._modules = {module: entry["reason"] for entry in data["dangerous_modules"] for module in entry["modules"]}
         self._roots = {root: entry["reason"] for entry in data["dangerous_roots"] for root in entry["roots"]}
-        for root in (*sys.stdlib_module_names, *data["removed_stdlib"]):
+        renamed = {module.partition(".")[0] for pair in IMPORT_MAPPING.items() for module in pair}
+        for root in (*sys.stdlib_module_names, *data["removed_stdlib"], *renamed):
             self._roots.setdefault(root, data["dangerous_stdlib"])
         self._lower = {root.lower() for root in self._roots}
         self._whole = (tuple(data["whole_modules"]["prefixes"]), data["whole_modules"]["reason"])
+        self._wholes = frozenset(data["whole_modules"]["classes"])
         self._third = [(tuple(entry["prefixes"]), entry["reason"]) for entry in data["third_party"]]
         self._stranger: str = data["third_party_unknown"]
         self._spelling: str = data["dangerous_spelling"]
@@ -72,12 +74,12 @@ class Policy:
             return Rule(DANGEROUS, "", self._spelling)
         if name.startswith("__") or any(part.startswith("__") for part in module.split(".")):
             return Rule(DANGEROUS, "", self._spelling)
-        if module.startswith(self._whole[0]) and name[:1].isupper():
+        if f"{module}.{name}" in self._wholes or (module.startswith(self._whole[0]) and name[:1].isupper()):
             return Rule(UNKNOWN, "", self._whole[1])
-        return self._judge_package(module)
+        return self._judge_package(module, name)
 
-    def _judge_package(self, module: str) -> Rule:
-        parts = module.split(".")
+    def _judge_package(self, module: str, name: str) -> Rule:
+        parts = [*module.split("."), name]  # a rule may be about a package, a module or one name in it
         for length in range(len(parts), 0, -1):
             reason = self._modules.get(".".join(parts[:length]))
             if reason:

@@ -17,7 +17,14 @@ _OTHER_STORAGES = {"ComplexDoubleStorage": 16, "QInt8Storage": 1, "QUInt8Storage
 _OTHER_STORAGES |= {"QUInt2x4Storage": 1, "UntypedStorage": 1, "_UntypedStorage": 1}
 """Bytes per element of storages that no safetensors type describes."""
 
-_OTHER_DTYPES = {"complex128": 16, "cdouble": 16, "complex32": 4, "chalf": 4}
+_PACKED = {"QUInt4x2Storage": 2, "QUInt2x4Storage": 4}
+"""Elements in one byte of a storage; torch counts such storages in bytes."""
+
+_OTHER_DTYPES = {"complex128": 16, "cdouble": 16, "complex32": 4, "chalf": 4, "qint32": 4, "bits16": 2}
+_OTHER_DTYPES |= dict.fromkeys(("qint8", "quint8", "quint4x2", "quint2x4", "float4_e2m1fn_x2", "bit", "bits8", "bits1x8"), 1)
+_OTHER_DTYPES |= dict.fromkeys(("bits2x4", "bits4x2", *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8))), 1)
+"""Bytes per element of torch's other types; those of less than a byte take a whole one."""
+
 _SYNONYMS = {"float": "float32", "half": "float16", "double": "float64", "short": "int16", "int": "int32", "long": "int64"}
 _SYNONYMS |= {"cfloat": "complex64"}
 
@@ -110,7 +117,7 @@ def is_empty(value: Value) -> bool:
     return value is None or (type(value) is Mapping and not value.pairs)
 
 
-def _strided(view: tuple[Value, ...], dtype: str | None, itemsize: int, special: str) -> Tensor:
+def _strided(view: tuple[Value, ...], dtype: str | None, itemsize: int, special: str, packed: int = 1) -> Tensor:
     storage, offset, size, stride = view
     need(type(storage) is StorageRef, "its first argument is not a storage of this file")
     need(is_count(offset), "its offset is not a whole number")
@@ -119,7 +126,7 @@ def _strided(view: tuple[Value, ...], dtype: str | None, itemsize: int, special:
     need(len(shape) == len(steps), "shape and stride differ in length")
     if prod(shape):
         last = offset + sum((extent - 1) * step for extent, step in zip(shape, steps, strict=True))
-        need((last + 1) * itemsize <= storage.numel * storage.itemsize, "the tensor reaches outside of its storage")
+        need((last + packed) // packed * itemsize <= storage.numel * storage.itemsize, "the tensor reaches outside of its storage")
     return Tensor(storage, dtype, shape, offset, steps, special)
 
 
@@ -141,7 +148,7 @@ def rebuild_tensor(args: tuple[Value, ...]) -> Tensor:
     storage = args[0]
     need(type(storage) is StorageRef, "its first argument is not a storage of this file")
     special = "" if storage.dtype else storage.kind.removesuffix("Storage")
-    return _strided(args, storage.dtype, storage.itemsize, special)
+    return _strided(args, storage.dtype, storage.itemsize, special, _PACKED.get(storage.kind, 1))
 
 
 def rebuild_tensor_v2(args: tuple[Value, ...]) -> Tensor:
@@ -176,7 +183,9 @@ def element_type(value: Value) -> tuple[str | None, int, str]:
     need(type(value) is Glob and value.contract == "dtype", "its element type is not a torch dtype")
     name = _SYNONYMS.get(value.name, value.name)
     dtype = TORCH_DTYPES.get(name)
-    return dtype, SIZES[dtype] if dtype else _OTHER_DTYPES.get(name, 1), name
+    size = SIZES[dtype] if dtype else _OTHER_DTYPES.get(name, 0)
+    need(size, "nothing is known about its element type")
+    return dtype, size, name
 
 
 def rebuild_qtensor(args: tuple[Value, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from tests.attacks.catalogue import ATTACKS, Attack
 from tests.attacks.imports import os_system_checkpoint
 
 from tests.attacks import arrays, bundles, calls, disguises, floods, gadgets, geometry, ggufs  # isort: skip
-from tests.attacks import headers, imports, legacies, oddities, onnxes, states, streams, tars, zips  # isort: skip
+from tests.attacks import headers, imports, legacies, oddities, onnxes, second_wave, states, streams, tars, zips  # isort: skip
 
 __all__ = [
     "ATTACKS",
@@ -28,6 +28,7 @@ __all__ = [
     "oddities",
     "onnxes",
     "os_system_checkpoint",
+    "second_wave",
     "states",
     "streams",
     "tars",

@@ -187,8 +187,8 @@ def append_to_a_dictionary() -> bytes:
 
 
 @attack(DANGER, "P-KEY", klass=30)
-def tensor_as_a_key() -> bytes:
-    return with_tensor(b"}" + tensor() + b"Ns")
+def tensor_in_a_key() -> bytes:
+    return with_tensor(b"}" + tensor() + b"\x85Ns")
 
 
 @attack(DANGER, "P-PERSID", klass=9)
