@@ -46,7 +46,7 @@ def old_namespace() -> bytes:
 
 def types() -> Any:
     scalars = [np.float32, np.float16, np.int64, np.uint8, np.bool_, np.complex64, np.str_]
-    return {"scalars": scalars, "layouts": [torch.jagged, torch.strided], "format": torch.legacy_contiguous_format}
+    return {"scalars": scalars, "x": X}
 
 
 NAMES = [("torch", "jagged"), ("torch", "_mkldnn"), ("torch", "bit"), ("torch.sparse", "FloatTensor"), ("torch.cuda.sparse", "HalfTensor")]
