@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from registry import staging
 from registry.models import Entry, File, Upload, Version
 from tests import intake
 from tests.factories import EntryFactory, VersionFactory
@@ -113,24 +114,25 @@ def test_interrupted_upload_goes_on_in_a_new_tab_and_sends_only_what_is_missing(
     page.goto(f"/upload/{version.pk}")
     choose(page, path)
     upload = wait_for_parts(page, version, 2)
-    page.close()
+    page.close()  # which may let one of the parts that hung through
     page = page.context.new_page()
     page.goto(f"/upload/{version.pk}")
     assert "big.safetensors" in page.get_by_role("region", name="Interrupted uploads").inner_text()
+    page.wait_for_timeout(500)
+    missing = 4 - len(staging.received(upload))
+    assert 1 <= missing <= 2
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
     choose(page, path)
     page.wait_for_selector("#work [data-file]")
     upload.refresh_from_db()
     assert upload.completed_at is not None
-    assert len(sent) == 2
+    assert len(sent) == missing
     assert File.objects.get(version=version).state == "queued"
 
 
 def wait_for_parts(page: Any, version: Version, count: int) -> Upload:
     """The version's upload, as soon as the store has `count` parts of it."""
-    from registry import staging
-
     for _ in range(200):
         upload = Upload.objects.filter(file__version=version).first()
         if upload is not None and len(staging.received(upload)) >= count:
