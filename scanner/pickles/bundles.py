@@ -53,7 +53,7 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
         left -= 0 if member.method == STORED else member.size
         if left < 0:
             raise LimitExceeded("Z-BOMB", f"The archive unpacks to more than {MAX_UNPACKED_IN_ALL >> 20} MB. Store big files unpacked.")
-        inner = Report(policy=report.policy)
+        inner = Report(policy=report.policy, budget=report.budget)
         try:
             scan_part(_content(archive, member), member.name.rpartition("/")[2], inner)
         except FormatError as error:

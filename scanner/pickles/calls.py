@@ -10,23 +10,23 @@ from scanner.pickles.policy import DANGEROUS, NAME_ONLY, UNKNOWN
 from scanner.pickles.states import Judge, check_tensor_state, data_only
 from scanner.pickles.tensors import Breach, need, seal
 from scanner.pickles.values import UNKNOWN as UNKNOWN_VALUE
-from scanner.pickles.values import Glob, Group, Instance, Mapping, Value, show
+from scanner.pickles.values import Glob, Group, Instance, Mapping, Value
 
 
 def call(judge: Judge, callee: Value, args: tuple[Value, ...], *, kwargs: Value, how: str) -> Value:
     """The symbolic result of `callee(*args)` (`how`: "call" or "new", for `cls.__new__`); findings go to `judge`."""
     if type(callee) is not Glob:
-        judge.find("danger", "P-CALL", "This file calls something that is not a plain named function.", show((callee, args)))
+        judge.find("danger", "P-CALL", "This file calls something that is not a plain named function.", (callee, args))
         return UNKNOWN_VALUE
     if callee.safety == UNKNOWN and callee.name.lstrip("_")[:1].islower():
         # A name like this is a function, and functions of other programs run what nobody here has seen; classes only get a state.
-        judge.find("danger", "P-CALL", _would_run(callee), show(args), f"calls {callee.dotted}")
+        judge.find("danger", "P-CALL", _would_run(callee), args, f"calls {callee.dotted}")
         return UNKNOWN_VALUE
     if kwargs is not None and not (type(kwargs) is Mapping and not kwargs.pairs):
-        judge.find("danger" if callee.safety != UNKNOWN else "suspicious", "P-CALL", _would_run(callee), show((args, kwargs)))
+        judge.find("danger" if callee.safety != UNKNOWN else "suspicious", "P-CALL", _would_run(callee), (args, kwargs))
         return Instance(callee, args) if callee.safety == UNKNOWN else UNKNOWN_VALUE
     if callee.safety == DANGEROUS:
-        judge.find("danger", "P-CALL", _would_run(callee), show(args), f"calls {callee.dotted}")
+        judge.find("danger", "P-CALL", _would_run(callee), args, f"calls {callee.dotted}")
         return UNKNOWN_VALUE
     if callee.safety == UNKNOWN:
         return Instance(callee, args)
@@ -39,10 +39,10 @@ def _would_run(callee: Glob) -> str:
 
 def _contracted(judge: Judge, callee: Glob, args: tuple[Value, ...], how: str) -> Value:
     if callee.safety == NAME_ONLY:
-        judge.find("danger", "P-CALL", f"`{callee.dotted}` may only be named, and this file calls it.", show(args), "called")
+        judge.find("danger", "P-CALL", f"`{callee.dotted}` may only be named, and this file calls it.", args, "called")
         return UNKNOWN_VALUE
-    judge.spend(sum(_width(arg) for arg in args))
     contract = callee.contract
+    judge.spend(sum(_width(arg) for arg in args) * (KEYED if contract in ("ordereddict", "set", "frozenset") else 1))
     try:
         need(how == "call" or contract not in FUNCTIONS, "it is made instead of called")
         if contract == "rebuild_from_type":
@@ -55,9 +55,12 @@ def _contracted(judge: Judge, callee: Glob, args: tuple[Value, ...], how: str) -
         return CONTRACTS[contract](args, how)
     except Breach as breach:
         message = f"`{callee.dotted}` is called in a way that torch never writes: {breach}."
-        judge.find("danger", "P-CONTRACT", message, show(args), "outside of its contract")
+        judge.find("danger", "P-CONTRACT", message, args, "outside of its contract")
         return UNKNOWN_VALUE
 
+
+KEYED = 16
+"""Visits for each item that is used as a key, since a key may be a tuple of tuples."""
 
 DEEP = frozenset({"set", "frozenset", "counter", "path"})
 """Contracts whose arguments must be plain data all the way down."""

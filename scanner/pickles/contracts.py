@@ -15,7 +15,7 @@ from scanner.pickles.tensors import is_count, need, numbers
 from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, Value, show
 
 Args = tuple[Value, ...]
-MAX_PAIRS = 1_000_000
+MAX_KEY_PARTS = 64
 
 _ENCODINGS = frozenset({"latin1", "latin-1", "ascii", "utf-8", "utf8"})
 
@@ -50,16 +50,36 @@ def _default_dict(args: Args, _how: str) -> Mapping:
     return Mapping("defaultdict")
 
 
-def is_key(value: Value, depth: int = 4) -> bool:
-    """Whether a value can be hashed without running code of the file: scalars, names, small tuples of them, paths and the like."""
+def key_parts(value: Value) -> int:
+    """How many values are hashed with this key, 0 where it is none: scalars, names, small tuples of them, paths and the like.
+
+    Hashing a key must run no code of the file, and a tuple of few bytes can be made of very many parts.
+    """
+    if type(value) is not tuple:
+        return 1 if _is_plain_key(value) else 0
+    parts, level = 0, [value]
+    for _ in range(5):
+        nested = [item for item in level if type(item) is tuple]
+        parts += len(level)
+        if sum(len(item) for item in nested) + parts > MAX_KEY_PARTS:
+            return 0
+        if not all(type(item) is tuple or _is_plain_key(item) for item in level):
+            return 0
+        level = [part for item in nested for part in item]
+    return 0 if level else parts
+
+
+def is_key(value: Value) -> bool:
+    return key_parts(value) > 0
+
+
+def _is_plain_key(value: Value) -> bool:
     kind = type(value)
-    if kind in SCALARS or kind is Glob:
+    if kind in SCALARS or kind is Glob or kind is Instance:
         return True
-    if kind is tuple:
-        return depth > 0 and len(value) <= 16 and all(is_key(item, depth - 1) for item in value)
     if kind is Group:
         return bool(value.kind == "frozenset")  # its members were hashed when it was made
-    return (kind is Data and value.kind in ("path", "torch.device", "torch.Size", "bytes", "number")) or kind is Instance
+    return kind is Data and value.kind in ("path", "torch.device", "torch.Size", "bytes", "number")
 
 
 def _members(args: Args) -> list[Value]:

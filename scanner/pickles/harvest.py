@@ -30,6 +30,7 @@ class Harvest:
         self._taken: set[Path] = set()
         self._doubles: dict[Path, int] = {}
         self._left = LIMITS.entries
+        self._names: set[str] = set()
 
     def collect(self, root: Value) -> TensorDirectory:
         """The directory; raises `LimitExceeded` "T-LIMIT" or `FormatError` "T-NAME" where it would not be fit to use."""
@@ -57,7 +58,20 @@ class Harvest:
         if not children:
             self._other(path, value)
         for key, child in children:
-            self._walk((*path, _key(key)), child)
+            self._walk((*path, self._key(key)), child)
+
+    def _key(self, key: Value) -> Key:
+        kind = type(key)
+        if kind is int and abs(key) < 1 << 53:
+            return int(key)
+        text = str(key) if kind is str else key.dotted if kind is Glob else show(key)
+        if text not in self._names:
+            if len(text) > MAX_KEY or not is_plain(text):
+                raise FormatError(
+                    "T-NAME", "A name inside the checkpoint is too long or holds characters that are not text.", where=printable(text)
+                )
+            self._names.add(text)
+        return text
 
     def _tensor(self, path: Path, tensor: Tensor) -> None:
         if tensor.dtype is None or tensor.special:
@@ -72,6 +86,9 @@ class Harvest:
 
     def _free(self, path: Path) -> Path:
         """The path itself, or with a number behind its last key where an odd file has two values under one path."""
+        if path not in self._taken:
+            self._taken.add(path)
+            return path
         candidate = path
         while candidate in self._taken:
             self._doubles[path] = self._doubles.get(path, 1) + 1  # remembered, or many equal paths would cost their square
@@ -115,37 +132,30 @@ def _of_instance(value: Instance) -> Iterator[tuple[Value, Value]]:
 
 def _last_wins(pairs: list[tuple[Value, Value]]) -> list[tuple[Value, Value]]:
     """Pairs as a dictionary keeps them: of equal plain keys the first place and the last value."""
-    found: dict[tuple[str, str] | int, tuple[Value, Value]] = {}
+    if len({key for key, _ in pairs if type(key) is str}) == len(pairs):
+        return pairs
+    found: dict[tuple[str, str] | str | int, tuple[Value, Value]] = {}
     for key, value in pairs:
-        # Keyed by type and text: numbers as keys of ours could be made to collide, and nested keys may not be hashed.
-        slot = ("number" if type(key) in (int, bool) else type(key).__name__, str(key)) if type(key) in (str, int) else id(key)
+        # Whole numbers are keyed by their text, since their hashes could be made to collide; nested keys may not be hashed.
+        slot = key if type(key) is str else ("number", f"{key:x}") if type(key) is int else id(key)
         found[slot] = (found[slot][0] if slot in found else key, value)
     return list(found.values())
 
 
-def _key(key: Value) -> Key:
-    if type(key) is int and abs(key) < 1 << 53:
-        return key
-    text = key if type(key) is str else key.dotted if type(key) is Glob else show(key)
-    if not is_plain(text) or len(text) > MAX_KEY:
-        raise FormatError(
-            "T-NAME", "A name inside the checkpoint is too long or holds characters that are not text.", where=printable(text)
-        )
-    return str(text)
-
-
 def _text(value: Value) -> str:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return printable(value)
-    return printable(value.text) if type(value) is Data and value.text else show(value)
+    if kind is float or kind is bool or value is None:
+        return repr(value)
+    return printable(value.text) if kind is Data and value.text else show(value)
 
 
 def _kind(value: Value) -> str:
     kind = type(value)
-    if kind is Data:
+    if kind is Data or kind is Mapping or kind is Group:
         return str(value.kind)
-    if kind is Mapping:
-        return str(value.kind)
-    if kind is Group:
-        return str(value.kind)
-    return {Glob: "name", Instance: "object", StorageRef: "storage", type(None): "none"}.get(kind, kind.__name__)
+    return _KINDS.get(kind) or kind.__name__
+
+
+_KINDS: dict[type, str] = {Glob: "name", Instance: "object", StorageRef: "storage", type(None): "none"}

@@ -29,13 +29,26 @@ class Limits:
     entries: int = 400_000
     """Tensors and other values in one directory."""
     visits: int = 4_000_000
-    """Values looked at while checking arguments, over one pickle."""
+    """Values looked at while checking arguments."""
     findings: int = 200
     imports: int = 600
     """Distinct names: more than fit into a report cannot be looked through by anybody, and the largest whole models have about fifty."""
 
+    frames: int = 10_000
+    """Picklers write frames of 64 kB."""
+
 
 LIMITS = Limits()
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the bounds for all pickles of one scan together, so that many small ones cost no more than a large one."""
+
+    opcodes: int = LIMITS.opcodes
+    items: int = LIMITS.items
+    visits: int = LIMITS.visits
+    frames: int = LIMITS.frames
 
 
 class OutOfTime(BaseException):

@@ -16,6 +16,7 @@ from registry.formats.window import Window
 from scanner.pickles.limits import LIMITS
 
 CHUNK = 256 << 10
+_TEXT = LIMITS.text
 
 
 class Stream:
@@ -46,6 +47,15 @@ class Stream:
         data = self._buffer[self._at : end]
         self._at = end
         return data
+
+    def near(self, count: int) -> bytes | None:
+        """The next bytes where they are at hand, None where they must be fetched first."""
+        at = self._at
+        end = at + count
+        if end > len(self._buffer):
+            return None
+        self._at = end
+        return self._buffer[at:end]
 
     def byte(self) -> int:
         at = self._at
@@ -79,14 +89,23 @@ class Stream:
         self._at = found + 1
         return data
 
+    def oversized(self, count: int) -> bytes:
+        """In place of a value of `count` bytes that is longer than its kind may be; raises `LimitExceeded` "P-LIMIT"."""
+        raise LimitExceeded("P-LIMIT", "A value of the pickle is too long.", offset=self.position)
+
     @property
     def left(self) -> int:
         return self._end - self.position
 
-    def fork(self) -> Stream:
-        """Another stream from here on, to look ahead: reading it moves nothing of this one."""
+    def fork(self, offset: int | None = None) -> Stream:
+        """Another stream from here on, to look ahead, or from `offset` on, to look back: reading it moves nothing of this one."""
+        if offset is not None and offset < self._base:
+            other = Stream(self._window, offset)
+            other._end = self._end
+            return other
         other = Stream(self._window, self._base)
-        other._buffer, other._at, other._end, other._frame = self._buffer, self._at, self._end, self._frame
+        other._buffer, other._end, other._frame = self._buffer, self._end, self._frame
+        other._at = self._at if offset is None else offset - self._base
         return other
 
     def odd(self) -> None:
@@ -133,7 +152,7 @@ def _sized(stream: Stream, count: int, bound: int) -> bytes:
     if count > stream.left:
         raise FormatError("P-PARSE", "The pickle states a length beyond its end.", offset=stream.position)
     if count > bound:
-        raise LimitExceeded("P-LIMIT", "A value of the pickle is too long.", offset=stream.position)
+        return stream.oversized(count)
     return stream.take(count)
 
 
@@ -150,12 +169,17 @@ def _bytes(width: int, bound: int) -> Callable[[Stream], bytes]:
 
 
 def _text(width: int) -> Callable[[Stream], str]:
-    return lambda stream: _decode(_sized(stream, int.from_bytes(stream.take(width), "little"), LIMITS.text), stream)
+    def read(stream: Stream) -> str:
+        count = int.from_bytes(stream.take(width), "little")
+        raw = stream.near(count) if count <= _TEXT else None
+        return _decode(_sized(stream, count, _TEXT) if raw is None else raw, stream)
+
+    return read
 
 
 def _decode(raw: bytes, stream: Stream) -> str:
     try:
-        return raw.decode("utf-8", "surrogatepass")
+        return str(raw, "utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise FormatError("P-PARSE", "A text of the pickle is not valid UTF-8.", offset=stream.position) from error
 
@@ -275,8 +299,11 @@ def _float_line(stream: Stream) -> float:
 
 
 def _float_binary(stream: Stream) -> float:
-    value: float = struct.unpack(">d", stream.take(8))[0]
+    value: float = _DOUBLE(stream.take(8))[0]
     return value
+
+
+_DOUBLE = struct.Struct(">d").unpack
 
 
 def _two_lines(stream: Stream) -> tuple[str, str]:
@@ -295,6 +322,7 @@ def _frame(stream: Stream) -> int:
 
 Reader = Callable[[Stream], Any]
 _BIG = LIMITS.pickle
+STOP = ord(".")
 
 OPCODES: dict[int, tuple[str, Reader | None]] = {
     ord("("): ("MARK", None), ord("."): ("STOP", None), ord("0"): ("POP", None), ord("1"): ("POP_MARK", None),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from registry.formats.directory import TensorDirectory
 from registry.formats.plaintext import printable
-from scanner.pickles.limits import LIMITS
+from scanner.pickles.limits import LIMITS, Budget
 
 SCANNER_VERSION = "1.1.0"
 """Bumped with every change to what the scanner accepts: verdicts are kept per (bytes, scanner, policy)."""
@@ -69,6 +69,7 @@ class Report:
     duration_ms: float = 0.0
     sandbox: list[str] = field(default_factory=list)
     directory: TensorDirectory | None = None
+    budget: Budget = field(default_factory=Budget)
     _seen: dict[tuple[str, str], Import] = field(default_factory=dict)
     _said: set[tuple[str, str]] = field(default_factory=set)
     _worst: int = 0
@@ -104,18 +105,28 @@ class Report:
         self._drawn[code, message] = lines
 
     def count_import(self, row: Import) -> None:
-        """Add one use of a global. Beyond `LIMITS.imports` distinct ones only the known are counted, and the file is not understood."""
-        known = self._seen.get((row.module, row.name))
+        """Add the uses of a global that another report has counted."""
+        known = self.row_of(replace(row, count=0))
         if known is not None:
-            known.count += 1
-        elif len(self._seen) < LIMITS.imports:
-            self._seen[(row.module, row.name)] = row
+            known.count += row.count
+
+    def row_of(self, row: Import) -> Import | None:
+        """The row that counts this global, `row` itself where it is new.
+
+        None beyond `LIMITS.imports` distinct ones: those are not counted, and the file is not understood.
+        """
+        key = (row.module, row.name)
+        known = self._seen.get(key)
+        if known is None and len(self._seen) < LIMITS.imports:
+            known = self._seen[key] = row
             self.imports.append(row)
-        else:
+        elif known is None:
             self._names_left_out += 1
-            if self._names_left_out > 1:
-                return
-            self.say(ERROR, "P-LIMIT", "The file names more functions and classes than weights need.", where=row.where, offset=row.offset)
+            if self._names_left_out == 1:
+                self.say(
+                    ERROR, "P-LIMIT", "The file names more functions and classes than weights need.", where=row.where, offset=row.offset
+                )
+        return known
 
     def settle(self) -> None:
         """Turn the findings of a finished scan into the verdict."""

@@ -12,13 +12,13 @@ from typing import Protocol
 from scanner.pickles import numpycalls
 from scanner.pickles.policy import UNKNOWN
 from scanner.pickles.tensors import Breach, is_empty, need, seal
-from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, StorageRef, Tensor, Unknown, Value, show
+from scanner.pickles.values import SCALARS, Data, Glob, Group, Instance, Mapping, StorageRef, Tensor, Unknown, Value
 
 
 class Judge(Protocol):
     """What a check needs of the machine: a place for findings and a budget for looking into arguments."""
 
-    def find(self, severity: str, code: str, message: str, args: str = "", note: str = "") -> None: ...
+    def find(self, severity: str, code: str, message: str, args: Value = ..., note: str = "") -> None: ...
 
     def spend(self, visits: int) -> None: ...
 
@@ -44,7 +44,7 @@ def set_state(judge: Judge, target: Value, state: Value) -> None:
         _set_known_state(judge, target, state)
     except Breach as breach:
         message = f"This file sets the inner state of something in a way that torch never writes: {breach}."
-        judge.find("danger", "P-BUILD", message, show((target, state)), "sets a state")
+        judge.find("danger", "P-BUILD", message, (target, state), "sets a state")
 
 
 def _set_known_state(judge: Judge, target: Value, state: Value) -> None:

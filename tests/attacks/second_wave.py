@@ -13,7 +13,7 @@ from tests.attacks.assemble import pickled, stack_name, storage, text, torch_zip
 from tests.attacks.catalogue import Builder, attack, each
 from tests.attacks.gadgets import pairs
 
-DANGER = "danger"
+DANGER, ERROR = "danger", "error"
 
 FUNCTIONS = """
 ldm.util instantiate_from_config; ldm.util get_obj_from_str; sgm.util instantiate_from_config; taming.util instantiate_from_config
@@ -199,3 +199,51 @@ def set_of_tensors() -> bytes:
     """Tensors may be keys of a dictionary; torch writes no sets of them, and what a set holds is not looked into."""
     view = (storage(), number(0), items(number(4)), items(number(1)))
     return torch_zip(pickled(b"\x8f(" + call("torch._utils", "_rebuild_tensor", *view) + b"\x90", PROTO4))
+
+
+# --- small files that cost much ------------------------------------------------------------------------------------------
+
+NEST = items(b"N" * 16) + b"q\0" + items(b"h\0" * 16) + b"q\1" + items(b"h\1" * 16) + b"q\2" + items(b"h\2" * 16) + b"q\3"
+"""A tuple of 65,536 parts in a hundred bytes."""
+
+
+@attack(DANGER, "P-KEY", klass=33)
+def wide_keys() -> bytes:
+    return payload_zip(b"}(" + NEST + b"h\3N" * 1000 + b"u")
+
+
+@attack(DANGER, "P-KEY", klass=33)
+def wide_members() -> bytes:
+    return payload_zip(b"(" + NEST + b"h\3" * 1000 + b"\x91", PROTO4)
+
+
+@attack(DANGER, "P-SETITEM", klass=33)
+def wide_targets() -> bytes:
+    """Each of these would be described in words, and only the first is told."""
+    return payload_zip(NEST + b"0" + b"h\3Na0" * 40_000 + b"N")
+
+
+@attack(ERROR, "P-LIMIT", klass=33)
+def frame_flood() -> bytes:
+    """Empty frames, behind each of which a reader fetches the file anew."""
+    return payload_zip(b"\x95" + bytes(8) + (b"\x95" + bytes(8)) * 1_000_000 + b"N", PROTO4)
+
+
+@attack(ERROR, "P-LIMIT", name="model.pkl", klass=33)
+def streams_of_a_million_opcodes() -> bytes:
+    """Each is within the bounds of one pickle, and a loader would read only the first."""
+    return pickled(b"N0" * 400_000 + b"N") * 16
+
+
+@attack(ERROR, "P-LIMIT", klass=33)
+def calls_with_keys() -> bytes:
+    """3 million keys, each a tuple of tuples, in 80 kB."""
+    key = items(items(*[b"K\1"] * 3), items(*[b"K\2"] * 3)) + b"q\5"
+    pairs_of = b"](" + b"h\5N\x86" * 20_000 + b"e\x85q\6"
+    return payload_zip(key + b"0" + name("collections", "OrderedDict") + b"q\7" + pairs_of + b"0h\7h\6R" * 150)
+
+
+@attack(ERROR, "T-NAME", klass=33)
+def names_that_are_too_long() -> bytes:
+    """Each is refused by its length, before its characters are looked at."""
+    return payload_zip(b"]q\1(}q\2" + text("\u0378" * 200_000) + b"Ns" + b"h\2" * 20_000 + b"e")
