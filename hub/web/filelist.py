@@ -47,7 +47,9 @@ def recommended(files: Iterable[File]) -> File | None:
 def _order(file: File) -> tuple[int, int, int, int]:
     keep, precision = file.recipe.get("keep", "all"), file.recipe.get("precision", "keep")
     small = {("weights", "fp16"): 0, ("weights", "bf16"): 1, ("weights", "keep"): 2}.get((keep, precision), 4 if keep == "ema" else 3)
-    return (int(words.is_pickle(file)), small, file.size_bytes, file.pk)
+    container = file.blob.container if file.blob else ""
+    form = 2 if words.is_pickle(file) else 0 if container == "safetensors" else 1  # what every program takes before what few do
+    return (form, small, file.size_bytes, file.pk)
 
 
 def latest_reports(files: Iterable[File]) -> dict[int, ScanReport]:
