@@ -17,4 +17,4 @@ def test_safetensors_is_recommended_before_forms_that_few_programs_take(other: s
     FileFactory(version=version, state="ready", size_bytes=10, blob=BlobFactory(container=other))
     wanted: Any = FileFactory(version=version, state="ready", size_bytes=1000)
     best = filelist.recommended(version.files.all())
-    assert best is not None and best.pk == wanted.pk
+    assert best == wanted
