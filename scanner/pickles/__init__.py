@@ -37,6 +37,8 @@ def scan(source: int | BinaryIO | Window, *, name: str) -> Report:
     """
     started = time.monotonic()
     report = Report(policy=POLICY_VERSION)
+    collecting = gc.isenabled()
+    gc.disable()  # a scan makes many small values and hardly a cycle; looking for cycles took a fifth of its time
     try:
         scan_window(source if isinstance(source, Window) else Window(source), name, report)
     except FormatError as error:
@@ -50,6 +52,9 @@ def scan(source: int | BinaryIO | Window, *, name: str) -> Report:
         report.say(ERROR, "F-LIMIT", "The file takes more time to understand than is allowed.")
     except Exception as error:  # fail closed: a fault of ours must never let a file through
         report.say(ERROR, "F-INTERNAL", f"The scanner could not finish this file ({type(error).__name__}).")
+    finally:
+        if collecting:
+            gc.enable()
     report.settle()
     report.duration_ms = (time.monotonic() - started) * 1000
     return report

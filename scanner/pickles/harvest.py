@@ -57,8 +57,14 @@ class Harvest:
         children = list(_children(value))
         if not children:
             self._other(path, value)
+        deeper = len(path) < LIMITS.depth
         for key, child in children:
-            self._walk((*path, self._key(key)), child)
+            where = (*path, self._key(key))
+            if deeper and type(child) in SCALARS and self._left > 0:  # most of a long list; `_walk` would come to the same
+                self._left -= 1
+                self._other(where, child)
+            else:
+                self._walk(where, child)
 
     def _key(self, key: Value) -> Key:
         kind = type(key)
@@ -82,7 +88,9 @@ class Harvest:
         self._tensors.append(row)
 
     def _other(self, path: Path, value: Value) -> None:
-        self._others.append(OtherEntry(self._free(path), _kind(value), _text(value)))
+        kind = type(value)
+        text = repr(value) if kind is float else _text(value)
+        self._others.append(OtherEntry(self._free(path), _KINDS.get(kind) or _kind(value), text))
 
     def _free(self, path: Path) -> Path:
         """The path itself, or with a number behind its last key where an odd file has two values under one path."""
@@ -159,3 +167,4 @@ def _kind(value: Value) -> str:
 
 
 _KINDS: dict[type, str] = {Glob: "name", Instance: "object", StorageRef: "storage", type(None): "none"}
+_KINDS |= {kind: kind.__name__ for kind in (bool, int, float, str, bytes)}

@@ -71,6 +71,15 @@ def test_unlisted_names_of_the_standard_library_are_dangerous(module: str) -> No
         ("os\n", "system", "dangerous"),
         ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint", "name-only"),
         ("numpy", "load", "dangerous"),
+        ("numpy", "float32", "name-only"),
+        ("ultralytics.nn.tasks", "torch_safe_load", "dangerous"),
+        ("dnnlib.util", "EasyDict", "unknown"),
+        ("dnnlib.util", "get_obj_by_name", "dangerous"),
+        ("torch.nn.parallel.data_parallel", "DataParallel", "unknown"),
+        ("torch.nn.parallel.distributed", "RRef", "dangerous"),
+        ("torch.nn.modules.module", "_WrappedHook", "unknown"),
+        ("xxlimited_35", "Xxo", "dangerous"),
+        ("tkSimpleDialog", "Dialog", "dangerous"),
         ("transformers.dynamic_module_utils", "get_class_from_dynamic_module", "dangerous"),
     ],
 )
@@ -78,3 +87,10 @@ def test_judgement(module: str, name: str, safety: str) -> None:
     rule = POLICY.judge(module, name)
     assert rule.safety == safety
     assert rule.reason
+
+
+@pytest.mark.parametrize("rule", [rule for group in RAW["dangerous_modules"] for rule in group["modules"]])
+def test_every_dangerous_module_or_name_is_reached_by_the_rules(rule: str) -> None:
+    module, _, name = rule.rpartition(".")
+    assert POLICY.judge(rule, "Anything").safety == "dangerous"
+    assert not module or POLICY.judge(module, name).safety == "dangerous"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from pathlib import Path
@@ -157,3 +158,15 @@ def test_unreadable_disk_is_not_a_verdict() -> None:
 
     with pytest.raises(OSError, match="disk"):
         scan(Broken(torch_zip()), name="a.ckpt")
+
+
+def test_a_scan_leaves_the_garbage_collector_as_it_was() -> None:
+    assert gc.isenabled()
+    of(b"", "model.ckpt")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        of(torch_zip())
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
