@@ -12,6 +12,7 @@ from registry.formats.cursor import Cursor
 from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 from registry.formats.window import Window
+from registry.formats.zipnames import is_portable
 
 MAX_FIELDS = 1_000_000
 """Numbers of the wire format; a Stable Diffusion UNet has about ten thousand nodes of twenty fields."""
@@ -209,9 +210,7 @@ class _Walk:
 
 def is_plain_file_name(name: str) -> bool:
     """Whether a name can only mean a file in the model's own folder, on every system."""
-    if not 0 < len(name) <= 255 or name.strip(". ") == "" or name != name.strip():
-        return False
-    return name.isprintable() and not any(char in name for char in '/\\:*?"<>|%~$\0')
+    return is_portable(name) and name == name.strip() and name.isprintable() and not any(char in name for char in "%~$")
 
 
 def _outside(value: str) -> FormatError:

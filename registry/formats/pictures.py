@@ -14,12 +14,14 @@ from registry.formats.window import Window
 
 MAX_PICTURE = 64 << 20
 MAX_PARTS = 200_000
+MAX_PICTURES = 16
+"""JPEGs in one file; phones write up to four."""
 MAX_BLOCKS = 1_000_000
 """Of a GIF; a block holds up to 255 bytes."""
 
 EXTENSIONS: dict[str, frozenset[str]] = {
     "png": frozenset({"png"}),
-    "jpeg": frozenset({"jpg", "jpeg"}),
+    "jpeg": frozenset({"jpg", "jpeg", "jfif"}),
     "gif": frozenset({"gif"}),
     "webp": frozenset({"webp"}),
 }
@@ -43,7 +45,8 @@ def picture_type(head: bytes) -> str:
 
 
 def check_picture(window: Window) -> str:
-    """Walk the whole file; returns its type. Raises `FormatError` "I-TRAILING" for bytes behind the picture's end, else "I-PARSE"."""
+    """Walk the whole file; returns its type. Raises `FormatError` for bytes behind the picture's end ("I-TRAILING", or
+    "I-PADDING" where they are what phones write there), else "I-PARSE"."""
     if window.size > MAX_PICTURE:
         raise LimitExceeded("I-LIMIT", f"The picture is larger than {MAX_PICTURE >> 20} MB.")
     cursor = Cursor(window)
@@ -53,8 +56,17 @@ def check_picture(window: Window) -> str:
         raise _broken(0)
     walk(cursor)
     if cursor.left:
-        raise FormatError("I-TRAILING", "There are bytes behind the end of the picture, where something hides.", offset=cursor.position)
+        raise _trailing(window, kind, cursor.position)
     return kind
+
+
+def _trailing(window: Window, kind: str, offset: int) -> FormatError:
+    """What phones put behind a photo (zeros, a film, notes of their own) is told apart from what could be anything."""
+    rest = window.read(offset, window.size - offset)
+    if not any(rest) or (kind == "jpeg" and (rest[4:8] == b"ftyp" or rest.endswith(b"SEFT"))):
+        sentence = "There is padding or a film behind the end of the picture, as phones save it. Open the picture and save it again."
+        return FormatError("I-PADDING", sentence, offset=offset)
+    return FormatError("I-TRAILING", "There are bytes behind the end of the picture, where something hides.", offset=offset)
 
 
 def _broken(offset: int) -> FormatError:
@@ -84,9 +96,21 @@ def _checksum(cursor: Cursor) -> int:
 
 
 def _walk_jpeg(cursor: Cursor) -> None:
-    cursor.skip(2)
+    """One picture, or several behind each other where the first says so (CIPA DC-007: previews and depth of phones' photos)."""
     data = cursor.take(cursor.left)
-    base, at = cursor.position - len(data), 0
+    base = cursor.position - len(data)
+    at, several = _walk_one_jpeg(data, base, 0)
+    for _ in range(MAX_PICTURES - 1):
+        if not several or not data.startswith(b"\xff\xd8\xff", at):
+            break
+        at, _ = _walk_one_jpeg(data, base, at)
+    cursor.position = base + at
+
+
+def _walk_one_jpeg(data: bytes, base: int, at: int) -> tuple[int, bool]:
+    """(the place behind the picture that begins at `at`, whether it says that others follow); `base` is the file offset of `data`."""
+    at += 2
+    several = False
     for _ in range(MAX_PARTS):
         if at + 2 > len(data) or data[at] != 0xFF:
             raise _broken(base + at)
@@ -96,13 +120,13 @@ def _walk_jpeg(cursor: Cursor) -> None:
             continue
         at += 2
         if marker == 0xD9:
-            cursor.position = base + at
-            return
+            return at, several
         if marker in _ALONE:
             continue
         length = int.from_bytes(data[at : at + 2], "big")
         if length < 2 or at + length > len(data) or marker in (0x00, 0xD8):
             raise _broken(base + at)
+        several |= marker == 0xE2 and data.startswith(b"MPF\0", at + 2)
         at += length
         if marker == 0xDA:
             at = _behind_scan(data, at)

@@ -29,21 +29,33 @@ class TarFile:
     size: int
 
 
+_NUMBERS = ((100, 108), (108, 116), (116, 124), (124, 136), (136, 148), (329, 337), (337, 345))
+"""Where a header holds numbers beside its checksum; tarfile refuses the block when one of them is none."""
+
+
 def is_tar(head: bytes) -> bool:
     """Whether Python's tarfile takes the first block: the checksum decides, "ustar" is not needed.
 
     torch.load tries tar before anything else that is not a zip, so a pickle that is also a tar would be read as the latter.
     """
-    field = head[148:156]
-    if len(head) < BLOCK or not field:
+    if len(head) < BLOCK:
         return False
     try:
-        text = field.partition(b"\0")[0].decode("ascii").strip() or "0"
-        stated = int(text, 8)
+        stated = _number(head[148:156])
+        for begin, end in _NUMBERS:
+            _number(head[begin:end])
     except ValueError:
-        stated = int.from_bytes(field[1:], "big") if field[0] == 0o200 else -1  # tar's numbers in base 256
+        return False
     others = head[:148] + head[156:BLOCK]
     return stated in (256 + sum(others), 256 + sum(byte - 256 if byte > 127 else byte for byte in others))
+
+
+def _number(field: bytes) -> int:
+    """A number as tarfile's `nti` takes it: octal text, or base 256 behind a mark, also below zero. Raises `ValueError`."""
+    if field[0] in (0o200, 0o377):
+        value = int.from_bytes(field[1:], "big")
+        return value if field[0] == 0o200 else value - 256 ** (len(field) - 1)
+    return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
 
 
 def read_tar(window: Window) -> dict[str, TarFile]:

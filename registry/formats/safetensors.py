@@ -22,6 +22,8 @@ MAX_HEADER = 25 << 20
 
 MAX_TENSORS = 200_000
 MAX_NUMBERS = 16 * MAX_TENSORS
+MAX_QUOTES = 10 * MAX_TENSORS + 100_000
+"""A tensor's entry has ten, an entry of the metadata four (those within a text are escaped, and do not count)."""
 MAX_DIMENSIONS = 32
 SUB_BYTE = frozenset({"F4", "F6_E2M3", "F6_E3M2"})
 
@@ -57,6 +59,8 @@ def _header_bytes(window: Window) -> tuple[bytes, int]:
     # Counted before parsing: a list of a million empty lists costs far more memory parsed than as text.
     if header.count(b"{") > 2 * MAX_TENSORS or header.count(b"[") > 3 * MAX_TENSORS or header.count(b",") > MAX_NUMBERS:
         raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header describes more than {MAX_TENSORS} tensors.")
+    if header.count(b'"') - header.count(b'\\"') > MAX_QUOTES:
+        raise LimitExceeded("S-HEADER-SIZE", "The safetensors header holds more names than a model has.")
     return header, 8 + length
 
 
@@ -64,7 +68,9 @@ def _parse(header: bytes) -> dict[str, Any]:
     if not header.startswith(b"{"):
         raise FormatError("S-JSON", "The safetensors header does not start as it must.", offset=8)
     try:
-        parsed = json.loads(header.decode().rstrip(" "), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
+        parsed = json.loads(
+            header.decode().rstrip(" "), object_pairs_hook=_unique, parse_int=_count, parse_constant=_refuse, parse_float=_refuse
+        )
     except FormatError:
         raise
     except (ValueError, RecursionError) as error:
@@ -79,6 +85,13 @@ def _parse(header: bytes) -> dict[str, Any]:
 
 def _refuse(_text: str) -> NoReturn:
     raise FormatError("S-JSON", "The safetensors header holds a number that is not a whole number.")
+
+
+def _count(text: str) -> int:
+    """A number; the reference refuses every minus, also that of -0."""
+    if text.startswith("-"):
+        raise FormatError("S-ENTRY", "A tensor's shape or place must be whole, non-negative numbers.")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

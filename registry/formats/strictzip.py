@@ -23,8 +23,13 @@ MAX_RATIO = 200
 """Declared size over packed size of a deflated member; beyond it a few kilobytes become gigabytes."""
 
 FLAG_DESCRIPTOR, FLAG_UTF8 = 0x0008, 0x0800
-KNOWN_EXTRAS = frozenset({0x0001, 0x4246, 0x5455, 0x7875, 0x000A})
+FLAGS_ENCRYPTED = 0x2041
+"""Encrypted, strongly encrypted, and with a hidden directory."""
+ZIP64, TORCH_PADDING = 0x0001, 0x4246
+KNOWN_EXTRAS = frozenset({ZIP64, TORCH_PADDING, 0x5455, 0x5855, 0x7875, 0x000A})
 """zip64, torch's "FB" padding, and the time and owner fields of ordinary zip programs."""
+MAX_EXTRA = 64
+"""Bytes of a time or owner field; the longest, NTFS times, has 32."""
 
 U16, U32 = 0xFFFF, 0xFFFFFFFF
 _END = struct.Struct("<4sHHHHIIH")
@@ -172,15 +177,18 @@ def _read_central(data: bytes, at: int) -> tuple[Member, int]:
 
 
 def _check_method(name: str, needed: int, flags: int, method: int, packed: int, size: int) -> None:
+    if flags & FLAGS_ENCRYPTED:
+        raise FormatError("Z-FLAGS", "A part of the archive is encrypted. Upload the file without a password.", where=name)
     if flags & ~(FLAG_DESCRIPTOR | FLAG_UTF8):
-        raise FormatError("Z-FLAGS", "A part of the archive is encrypted or uses unusual flags; upload a plain file.", where=name)
+        sentence = "A part of the archive was packed with a special setting. Pack the files again without compression (`zip -0`)."
+        raise FormatError("Z-FLAGS", sentence, where=name)
     if method not in (STORED, DEFLATED) or needed > 45:
         raise FormatError("Z-METHOD", "A part of the archive is packed with an unusual method; upload a plain file.", where=name)
     if method == STORED and packed != size:
         raise _layout("A stored part of the archive has two different sizes.", where=name)
     if method == DEFLATED and size > MAX_RATIO * max(packed, 64):
         raise LimitExceeded("Z-BOMB", "A part of the archive unpacks to far more than its size.", where=name)
-    if name.endswith("/") and size:
+    if name.endswith("/") and (size or packed):
         raise FormatError("Z-NAME", "A folder of the archive has content.", where=name)
 
 
@@ -194,9 +202,11 @@ def _split_extras(data: bytes, name: str) -> dict[int, bytes]:
         at += 4
         if at + length > len(data) or kind not in KNOWN_EXTRAS or kind in extras:
             raise _layout("An extra field of the archive is unknown, doubled or too long.", where=name)
+        if length > MAX_EXTRA and kind != TORCH_PADDING:
+            raise _layout("An extra field of the archive holds more than times and owners.", where=name)
         extras[kind] = data[at : at + length]
         at += length
-    if len(set(extras.get(0x4246, b""))) > 1:
+    if set(extras.get(TORCH_PADDING, b"")) not in (set(), {0}, {ord("Z")}):
         raise _layout("The padding of the archive holds data.", where=name)
     return extras
 

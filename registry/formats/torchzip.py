@@ -21,6 +21,8 @@ _NOTES: dict[str, re.Pattern[bytes]] = {
     ".storage_alignment": re.compile(rb"\d{1,6}"),
     ".data/serialization_id": re.compile(rb"\d{1,64}"),
 }
+_FOLDERS = frozenset({"", "data/", ".data/"})
+"""Not written by torch, but by ordinary zip programs that pack its files again."""
 _STORAGE = re.compile(r"data/(0|[1-9]\d{0,8})")
 
 
@@ -54,6 +56,8 @@ def open_torch(archive: Archive) -> TorchArchive:
     for name, member in names.items():
         if match := _STORAGE.fullmatch(name):
             storages[match[1]] = member
+        elif name in _FOLDERS:
+            continue  # the strict reader holds folders to be empty
         elif name in _NOTES:
             _check_note(archive, name, member)
         elif name != "data.pkl":

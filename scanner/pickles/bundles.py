@@ -13,8 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from registry.formats.errors import FormatError, LimitExceeded, Unsupported
+from registry.formats.plaintext import printable
 from registry.formats.strictzip import STORED, Archive, Member
 from registry.formats.window import Window
+from registry.formats.zipnames import check_portable
 from scanner.pickles.limits import LIMITS
 from scanner.pickles.report import ERROR, Finding, Report
 
@@ -47,6 +49,8 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
         raise LimitExceeded("Z-LIMIT", f"The archive holds more than {MAX_PARTS} files.")
     if _is_keras(parts):
         _refuse_keras(archive, parts, report)
+    for member in archive.members:
+        _check_path(member)
     kinds: set[str] = set()
     left = MAX_UNPACKED_IN_ALL
     for member in parts:
@@ -66,6 +70,15 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
         report.kind = "npz"
     if kinds.isdisjoint(WEIGHTS) and not report.findings:
         raise FormatError("F-NOTHING", "The archive holds no weights, only texts or pictures. Upload the weight files.")
+
+
+def _check_path(member: Member) -> None:
+    """People unpack bundles, on any system."""
+    parts = member.name.split("/")
+    if parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._"):
+        sentence = "The archive holds notes that macOS adds. Pack it without them: zip -r pack.zip folder -x '*.DS_Store' '__MACOSX/*'."
+        raise FormatError("Z-MACOS", sentence, where=member.name)
+    check_portable(member.name)
 
 
 def _content(archive: Archive, member: Member) -> Window:
@@ -103,7 +116,7 @@ def _moved(finding: Finding, path: str, code: str) -> Finding:
 
 
 def _place(path: str, where: str) -> str:
-    return f"{path}!{where}" if where else path
+    return f"{printable(path)}!{where}" if where else printable(path)
 
 
 # --- Keras ---------------------------------------------------------------------------------------------------------------

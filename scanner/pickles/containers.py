@@ -12,9 +12,10 @@ from registry.formats.strictzip import read_archive
 from registry.formats.window import Window
 from scanner.pickles.arrays import scan_npy
 from scanner.pickles.bundles import MAX_ARCHIVES, is_torch, scan_bundle
+from scanner.pickles.doubles import check_doubles, check_zip
 from scanner.pickles.models import scan_gguf, scan_onnx
 from scanner.pickles.report import DANGER, ERROR, Report
-from scanner.pickles.sniff import HEAD, Refusal, disagreement, sniff
+from scanner.pickles.sniff import HEAD, Refusal, disagreement, is_text_name, sniff
 from scanner.pickles.tars import scan_tar
 from scanner.pickles.texts import scan_text
 from scanner.pickles.torchfiles import keep, scan_streams, scan_torch_zip
@@ -31,6 +32,9 @@ def scan_window(window: Window, name: str, report: Report, depth: int = 0) -> No
 
     `depth` counts the archives around it.
     """
+    if window.size == 0 and depth and is_text_name(name):
+        report.kind = "text"
+        return
     if window.size == 0:
         report.say(ERROR, "F-EMPTY", "The file is empty. Upload it again.")
         return
@@ -41,7 +45,7 @@ def scan_window(window: Window, name: str, report: Report, depth: int = 0) -> No
         return
     report.kind = kind
     try:
-        _scan(kind, window, report, depth)
+        _scan(kind, window, name, report, depth)
     except FormatError as error:
         say_error(report, error)
     if lie := disagreement(report.kind, name):
@@ -55,40 +59,30 @@ def say_error(report: Report, error: FormatError) -> None:
     report.say(severity, code, error.sentence, where=error.where, offset=error.offset)
 
 
-def _scan(kind: str, window: Window, report: Report, depth: int) -> None:
+def _scan(kind: str, window: Window, name: str, report: Report, depth: int) -> None:
     if kind == "zip":
         _scan_zip(window, report, depth)
         return
-    _check_tail(window, report)
+    if kind == "text":
+        scan_text(window, name, report)
+        return
+    if kind == "pickle":
+        check_zip(window, report)
+    else:
+        check_doubles(window, report)
     if kind == "safetensors":
         keep(report, read_safetensors(window))
     elif kind == "image":
         check_picture(window)
     else:
-        {"npy": scan_npy, "gguf": scan_gguf, "onnx": scan_onnx, "tar": scan_tar, "text": scan_text, "pickle": scan_streams}[kind](
-            window, report
-        )
+        {"npy": scan_npy, "gguf": scan_gguf, "onnx": scan_onnx, "tar": scan_tar, "pickle": scan_streams}[kind](window, report)
 
 
 def _scan_zip(window: Window, report: Report, depth: int) -> None:
-    if depth >= MAX_ARCHIVES:
-        raise FormatError("Z-DEPTH", "There is an archive in an archive in an archive. Unpack it and upload the weight files themselves.")
     archive = read_archive(window)
     if is_torch(archive):
         scan_torch_zip(archive, report)
         return
+    if depth >= MAX_ARCHIVES:
+        raise FormatError("Z-DEPTH", "There is an archive in an archive in an archive. Unpack it and upload the weight files themselves.")
     scan_bundle(archive, report, lambda part, title, inner: scan_window(part, title, inner, depth + 1))
-
-
-def _check_tail(window: Window, report: Report) -> None:
-    """Some programs look for a zip at the end of a file, whatever stands at its start; all bytes of a tensor can be one."""
-    start = max(window.size - 66_000, 0)
-    tail = window.read(start, window.size - start)
-    at = tail.find(b"PK\5\6")
-    while at >= 0:
-        size = int.from_bytes(tail[at + 12 : at + 16], "little")
-        directory = start + at - size
-        if directory >= 0 and window.read(directory, 4) in (b"PK\1\2", b"PK\5\6"):
-            report.say(DANGER, "F-POLYGLOT", "A zip archive hides at the end of this file: different programs read different things.")
-            return
-        at = tail.find(b"PK\5\6", at + 1)

@@ -15,7 +15,9 @@ HEAD = 512
 
 TORCH_NAMES = frozenset({"ckpt", "pt", "pth", "bin", "pkl", "pickle"})
 SAFE_NAMES = frozenset({"safetensors", "sft"})
-TEXT_NAMES = frozenset({"txt", "md", "json", "yaml", "yml", "csv"})
+TEXT_NAMES = frozenset({"txt", "md", "json", "jsonl", "yaml", "yml", "toml", "ini", "cfg", "csv", "info"})
+BARE_TEXT_NAMES = frozenset({"license", "licence", "readme", "notice", "changelog", ".gitattributes", ".gitignore"})
+"""Whole names (lower case) of texts that go without an extension."""
 PICTURE_NAMES = frozenset().union(*pictures.EXTENSIONS.values())
 NAMES: dict[str, frozenset[str]] = {
     "torch-zip": TORCH_NAMES,
@@ -63,6 +65,11 @@ def _packed(kind: str) -> Refusal:
     return Refusal(kind, ERROR, "F-PACKED", PACKED.format(kind))
 
 
+DOUBLE = Refusal(
+    "unknown", DANGER, "F-POLYGLOT", "This file is also a tar archive, which torch reads instead of it. Save the weights again."
+)
+
+
 def _program(what: str, kind: str = "executable") -> Refusal:
     return Refusal(kind, DANGER, "F-PROGRAM", PROGRAM.format(what))
 
@@ -98,21 +105,47 @@ _MAGIC: tuple[tuple[int, bytes, Refusal], ...] = (
 )
 """(offset, bytes, answer); the first match counts."""
 
+_DOUBLE_NAMES = (".pth.tar", ".pt.optim")
+"""Endings in two parts under which training programs save ordinary torch files."""
+_CLAIMED_NAMES = frozenset().union(*NAMES.values()) - TORCH_NAMES
+_PROGRAM_NAMES = frozenset(
+    {"exe", "dll", "so", "dylib", "bat", "cmd", "com", "ps1", "sh", "py", "pyc", "pyd", "js", "jar", "html", "htm", "svg", "xml", "pdf"}
+)
+"""Endings that promise a file which is run or shown: a pickle under one is a lie, and no slip of whoever named it."""
+
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _MARKUP = (b"<!doctype", b"<html", b"<svg", b"<?xml", b"<script", b"<!--", b"<head", b"<body", b"<?php", b"<%")
 
 
+_BLANK = b"\xef\xbb\xbf \t\r\n\x0c"
+
+
 def extension(name: str) -> str:
     """The lower-case extension without its dot, "" where there is none."""
+    if name.lower().endswith(_DOUBLE_NAMES):
+        return "pth"
     stem, dot, last = name.rpartition(".")
     return last.lower() if dot and stem else ""
+
+
+def is_text_name(name: str) -> bool:
+    """Whether a name announces a text."""
+    return extension(name) in TEXT_NAMES or name.lower() in BARE_TEXT_NAMES
 
 
 def sniff(head: bytes, name: str) -> str | Refusal:
     """The kind that is to be parsed ("zip", "safetensors", "npy", "gguf", "onnx", "tar", "image", "text"), or the refusal.
 
-    "pickle" where nothing else matches; "text" only for names that announce one.
+    "pickle" where nothing else matches; "text" only for names that announce one. Whatever its first bytes say, Python takes a file for
+    a tar by the checksum in its first block, and torch asks for that before it asks anything else but for a zip.
     """
+    kind = _by_magic(head, name)
+    if not is_tar(head):
+        return kind
+    return "tar" if kind in ("tar", "pickle", "text") else DOUBLE
+
+
+def _by_magic(head: bytes, name: str) -> str | Refusal:
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "zip"
     if looks_like_safetensors(head):
@@ -126,20 +159,25 @@ def sniff(head: bytes, name: str) -> str | Refusal:
             return refusal
     if picture := pictures.picture_type(head):
         return _picture(picture, extension(name))
-    if is_tar(head) or head[257:262] == b"ustar":
+    if head[257:262] == b"ustar":
         return "tar"
-    if is_markup(head):
+    if is_markup(head) and not (is_text_name(name) and _is_comment(head)):
         return _program("a web page", "markup")
     if looks_like_onnx(head) or (extension(name) == "onnx" and head[:1] == b"\x08"):
         return "onnx"
     if head.startswith(_ZLIB) and _inflates(head):
         return _packed("zlib")
-    return "text" if extension(name) in TEXT_NAMES else "pickle"
+    return "text" if is_text_name(name) else "pickle"
 
 
 def is_markup(head: bytes) -> bool:
     """Whether a browser would take these first bytes for a page or a picture that can hold scripts."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n\x0c").lower().startswith(_MARKUP)
+    return head.lstrip(_BLANK).lower().startswith(_MARKUP)
+
+
+def _is_comment(head: bytes) -> bool:
+    """Whether it is only a comment that looks like a page, as readme files begin with; what follows it is for `scan_text`."""
+    return head.lstrip(_BLANK).startswith(b"<!--")
 
 
 def _inflates(head: bytes) -> bool:
@@ -165,7 +203,7 @@ def _picture(kind: str, ending: str) -> str | Refusal:
 def disagreement(kind: str, name: str) -> tuple[str, str] | None:
     """(severity, sentence) where the extension does not fit the kind: a pickle under a harmless name is a danger."""
     ending = extension(name)
-    if kind not in NAMES or ending in NAMES[kind]:
+    if kind not in NAMES or ending in NAMES[kind] or (kind == "text" and is_text_name(name)):
         return None
     if kind == "image":
         return DANGER, f"This is a picture that is named as if it were something else (.{ending})."
@@ -176,4 +214,6 @@ def disagreement(kind: str, name: str) -> tuple[str, str] | None:
         return ERROR, f"This is {_CALLED[kind]} under another name. Rename it to .{wanted} and upload it again."
     if not ending or ending == "zip":
         return ERROR, "This file's name does not say what it is. Name it .ckpt or .pt and upload it again."
+    if ending not in _CLAIMED_NAMES | _PROGRAM_NAMES:
+        return ERROR, f"This is a torch file, but .{ending[:20]} says nothing of that. Rename it to .pt and upload it again."
     return DANGER, f"This file is named .{ending}, but it is a Python pickle, which can run code when it is loaded."

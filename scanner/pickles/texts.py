@@ -3,58 +3,71 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 
 from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.window import Window
-from scanner.pickles.limits import LIMITS
-from scanner.pickles.machine import Machine
-from scanner.pickles.opcodes import Stream
 from scanner.pickles.report import DANGER, ERROR, Report
+from scanner.pickles.sniff import PROGRAM, extension, is_markup
+from scanner.pickles.trials import read_as_pickle
 
 MAX_TEXT = 16 << 20
-TRIED = 64 << 10
-"""Bytes from its start on that a text is read as a pickle."""
-PROSE = 300
-"""Opcodes in a row that no prose happens to be, short of rows of brackets."""
 _LAYOUT = frozenset("\t\n\r\f")
-_IMPORT_LINES = re.compile(rb"[ci](os|nt|posix|sys|_*builtins?_*|subprocess|shutil|runpy|importlib|ctypes|socket)(\.\w+)*\n\w[\w.]*\n")
-"""What an import by name looks like, for texts whose lines are too long to be read as a pickle to their end."""
+
+_YAML_NAMES = frozenset({"yaml", "yml"})
+_YAML_TAGS = re.compile(r"^%TAG\b|!!\S*?(?:python|%[0-9A-Fa-f]{2})|!<[^>\s]*?(?:python|%[0-9A-Fa-f]{2})", re.MULTILINE)
+"""What makes a YAML loader build Python objects, also with escaped letters or under another shorthand."""
+_YAML_TARGET = re.compile(r"""^[ \t{,-]*["']?_?target_?["']?[ \t]*:[ \t]*["']?(\w+)""", re.MULTILINE)
+"""The key under which settings of diffusion models name what is to be called."""
+_COMMENT = re.compile(r"\s*<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
-def scan_text(window: Window, report: Report) -> None:
+def scan_text(window: Window, name: str, report: Report) -> None:
     """One text file; raises `FormatError` "X-TEXT" where it is none, and says danger where it is a pickle written as text."""
     if window.size > MAX_TEXT:
         raise LimitExceeded("X-LIMIT", f"A text is larger than {MAX_TEXT >> 20} MB.")
     raw = window.read(0, window.size)
-    _check_pickle(window, raw, report)
+    _check_pickle(window, report)
     try:
         text = raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
         raise FormatError("X-TEXT", "A file that is named as a text is not one (UTF-8).", offset=error.start) from error
     if not text.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in set(text) - _LAYOUT):
         raise FormatError("X-TEXT", "A file that is named as a text holds characters that no text has.")
+    _check_markup(text, report)
+    if extension(name) in _YAML_NAMES:
+        _check_settings(text, report)
 
 
-def _check_pickle(window: Window, raw: bytes, report: Report) -> None:
-    """Run the text as a pickle, symbolically. Prose may begin with an opcode or two; a pickle ends, imports or calls."""
-    trial = Report(policy=report.policy)
-    stream = Stream(window.part(0, min(window.size, TRIED)))
-    ended = long = False
-    try:
-        Machine(stream, trial, "read as a pickle").run()
-        ended = not raw[stream.position :].strip() or bool(trial.imports)
-    except FormatError as error:
-        at = stream.position
-        long = error.code == "P-LIMIT" or (len(raw) - at > LIMITS.line and b"\n" not in raw[at : at + LIMITS.line])
-        long = long and bool(_IMPORT_LINES.search(raw, at))
+def _check_pickle(window: Window, report: Report) -> None:
+    """Run the text as a pickle, symbolically. Prose may begin with an opcode or two; then it means nothing, as it does to a loader."""
+    trial = read_as_pickle(window, report)
     report.opcodes += trial.opcodes
-    called = any(finding.severity == DANGER and finding.code != "P-IMPORT" for finding in trial.findings)
-    if ended or called:
+    if trial.fills or trial.called or trial.imports_danger:
         for row in trial.imports:
             report.count_import(row)
         report.say(DANGER, "F-EXTENSION", "This file is named as a text, but it is a Python pickle, which can run code when it is loaded.")
-    elif long or trial.opcodes > PROSE or (trial.imports and trial.opcodes > 2):
-        # Two lines of prose may look like an import, but they hardly go on as a pickle.
-        severity = DANGER if any(finding.severity == DANGER for finding in trial.findings) else ERROR
-        report.say(severity, "X-TEXT", "This file is named as a text, but begins as a Python pickle does.")
+    elif trial.limit is not None:
+        report.say(ERROR, "P-LIMIT", "This file is named as a text, but begins as a Python pickle does.")
+
+
+def _check_settings(text: str, report: Report) -> None:
+    """Settings in YAML that would call Python's own functions when a program reads them."""
+    if found := _YAML_TAGS.search(text):
+        sentence = "These settings ask YAML to make Python objects, which can run code. Write them as plain values."
+        report.say(DANGER, "X-YAML", sentence, offset=len(text[: found.start()].encode()))
+    for found in _YAML_TARGET.finditer(text):
+        if found[1] in sys.stdlib_module_names:
+            sentence = "These settings name a function of Python itself as what is to be called. Name the model's own classes only."
+            report.say(DANGER, "X-YAML", sentence, offset=len(text[: found.start()].encode()))
+            return
+
+
+def _check_markup(text: str, report: Report) -> None:
+    """A page behind comments; the comments themselves are fine in a readme."""
+    at = 0
+    while comment := _COMMENT.match(text, at):
+        at = comment.end()
+    if at and is_markup(text[at:].lstrip()[:64].encode()):
+        report.say(DANGER, "F-PROGRAM", PROGRAM.format("a web page"))

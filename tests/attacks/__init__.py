@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.attacks.catalogue import ATTACKS, Attack
 from tests.attacks.imports import os_system_checkpoint
 
-from tests.attacks import arrays, bundles, calls, disguises, floods, gadgets, geometry, ggufs  # isort: skip
+from tests.attacks import arrays, bundles, calls, disguises, doubles, floods, gadgets, geometry, ggufs  # isort: skip
 from tests.attacks import headers, imports, legacies, oddities, onnxes, second_wave, states, streams, tars, zips  # isort: skip
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "bundles",
     "calls",
     "disguises",
+    "doubles",
     "floods",
     "gadgets",
     "geometry",

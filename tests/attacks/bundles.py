@@ -271,12 +271,12 @@ each(
 )
 
 
-@attack(ERROR, "X-TEXT", "notes.txt", klass=26)
+@attack(DANGER, "F-EXTENSION", "notes.txt", klass=26)
 def payload_behind_a_long_line() -> bytes:
     return b"V" + b"a" * 5000 + b"\n" + TEXT_PAYLOAD
 
 
-@attack(ERROR, "X-TEXT", "notes.txt", klass=33)
+@attack(ERROR, "P-LIMIT", "notes.txt", klass=33)
 def text_of_opcodes_alone() -> bytes:
     return b"N0" * 500_000
 

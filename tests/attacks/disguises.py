@@ -164,7 +164,7 @@ def tar_header(front: bytes) -> bytes:
     return bytes(block)
 
 
-@attack(ERROR, "F-UNSUPPORTED", klass=29)
+@attack(DANGER, "F-POLYGLOT", klass=29)
 def tar_that_is_also_a_legacy_checkpoint() -> bytes:
     """torch.load tries tar first: the pickles in front are honest, the ones it would take lie in the archive behind them.
 

@@ -23,6 +23,9 @@ PATHS = {
     "address": "http://127.0.0.1/x",
     "variable": "%TEMP%x",
     "home": "~x",
+    "device": "NUL",
+    "device_with_an_extension": "com1.bin",
+    "dot_at_the_end": "x.",
 }
 
 

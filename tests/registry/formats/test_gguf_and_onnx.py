@@ -69,7 +69,9 @@ def test_plain_names_are_plain(name: str) -> None:
     assert is_plain_file_name(name)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "...", "a/b", "a\\b", "C:x", "x\n", " x", "x ", "a|b", "~x", "$x", "\u202ex", "x" * 256])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "...", "a/b", "a\\b", "C:x", "x\n", " x", "x ", "a|b", "~x", "$x", "\u202ex", "x" * 256, "CON", "lpt1.bin"]
+)
 def test_names_that_may_lead_elsewhere_are_not(name: str) -> None:
     assert not is_plain_file_name(name)
 

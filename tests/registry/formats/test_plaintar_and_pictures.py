@@ -71,6 +71,8 @@ def test_a_picture_ends_where_it_says(kind: str) -> None:
     whole = PICTURES[kind]
     assert check_picture(window(whole)) == picture_type(whole) == kind
     with pytest.raises(FormatError, match="I-TRAILING"):
+        check_picture(window(whole + b"\1"))
+    with pytest.raises(FormatError, match="I-PADDING"):
         check_picture(window(whole + b"\0"))
     for size in range(len(whole)):
         with pytest.raises(FormatError):

@@ -15,7 +15,7 @@ from registry.formats.window import Window
 from tests.attacks import ATTACKS
 from tests.attacks.assemble import Part, torch_parts, zipped
 
-OF_BUNDLES = ("Z-EXTENSION", "Z-DEPTH")
+OF_BUNDLES = ("Z-EXTENSION", "Z-DEPTH", "Z-PORTABLE", "Z-MACOS")
 """Said of what is in an archive; the archive itself is in order."""
 ZIP_ATTACKS = [attack for attack in ATTACKS if attack.code.startswith("Z-") and attack.code not in OF_BUNDLES]
 

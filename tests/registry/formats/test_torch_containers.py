@@ -36,7 +36,8 @@ def test_packed_storage_is_not_addressable() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["archive/data/00", "archive/data/x", "archive/data/0/1", "archive/extra", "archive/.data/other", "archive/data/"]
+    "name",
+    ["archive/data/00", "archive/data/x", "archive/data/0/1", "archive/extra", "archive/.data/other", "archive/more/", "archive/data.pkl/"],
 )
 def test_member_that_torch_never_writes_is_refused(name: str) -> None:
     with pytest.raises(FormatError, match="T-MEMBER"):
