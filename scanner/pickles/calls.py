@@ -42,7 +42,8 @@ def _contracted(judge: Judge, callee: Glob, args: tuple[Value, ...], how: str) -
         judge.find("danger", "P-CALL", f"`{callee.dotted}` may only be named, and this file calls it.", args, "called")
         return UNKNOWN_VALUE
     contract = callee.contract
-    judge.spend(sum(_width(arg) for arg in args) * (KEYED if contract in ("ordereddict", "set", "frozenset") else 1))
+    if args:
+        judge.spend(sum(map(_width, args)) * (KEYED if contract in ("ordereddict", "set", "frozenset") else 1))
     try:
         need(how == "call" or contract not in FUNCTIONS, "it is made instead of called")
         if contract == "rebuild_from_type":

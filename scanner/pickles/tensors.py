@@ -109,7 +109,9 @@ def numbers(value: Value) -> tuple[int, ...]:
     """A shape or stride: a tuple, list or torch.Size of non-negative whole numbers."""
     items = value.info if type(value) is Data and value.kind == "torch.Size" else value
     need(type(items) in (tuple, list) and len(items) <= MAX_DIMENSIONS, "a shape is not a list of numbers")
-    need(all(is_count(item) for item in items), "a shape or stride is not made of whole, non-negative numbers")
+    for item in items:
+        if type(item) is not int or not 0 <= item < 1 << 62:
+            raise Breach("a shape or stride is not made of whole, non-negative numbers")
     return tuple(items)
 
 
@@ -125,7 +127,9 @@ def _strided(view: tuple[Value, ...], dtype: str | None, itemsize: int, special:
     shape, steps = numbers(size), numbers(stride)
     need(len(shape) == len(steps), "shape and stride differ in length")
     if prod(shape):
-        last = offset + sum((extent - 1) * step for extent, step in zip(shape, steps, strict=True))
+        last = offset
+        for extent, step in zip(shape, steps, strict=True):
+            last += (extent - 1) * step
         need((last + packed) // packed * itemsize <= storage.numel * storage.itemsize, "the tensor reaches outside of its storage")
     return Tensor(storage, dtype, shape, offset, steps, special)
 
