@@ -173,7 +173,9 @@ def _walk_webp(cursor: Cursor) -> None:
         raise _broken(4)
     end = cursor.position + size
     cursor.skip(4)
-    while cursor.position < end:
+    for _ in range(MAX_PARTS):
+        if cursor.position >= end:
+            return
         at = cursor.position
         kind, length = cursor.take(4), cursor.number(4)
         if not kind.isascii() or not kind.decode("ascii").isprintable() or length + length % 2 > end - cursor.position:
@@ -181,3 +183,4 @@ def _walk_webp(cursor: Cursor) -> None:
         cursor.skip(length)
         if length % 2 and cursor.number(1):
             raise _broken(at)
+    raise LimitExceeded("I-LIMIT", "The picture has more parts than pictures have.")

@@ -25,7 +25,10 @@ def decode_name(raw: bytes, utf8: bool) -> str:
     try:
         return raw.decode("utf-8" if utf8 else "ascii")
     except UnicodeDecodeError as error:
-        raise FormatError("Z-NAME", "A name inside the archive is not valid text.") from error
+        sentence = (
+            "A name inside the archive has letters that are not marked as UTF-8. Rename that file to plain letters and pack it again."
+        )
+        raise FormatError("Z-NAME", sentence) from error
 
 
 def check_name(name: str, attributes: int) -> None:

@@ -50,7 +50,7 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
     if _is_keras(parts):
         _refuse_keras(archive, parts, report)
     for member in archive.members:
-        _check_path(member)
+        _check_path(member, report)
     kinds: set[str] = set()
     left = MAX_UNPACKED_IN_ALL
     for member in parts:
@@ -72,13 +72,16 @@ def scan_bundle(archive: Archive, report: Report, scan_part: ScanPart) -> None:
         raise FormatError("F-NOTHING", "The archive holds no weights, only texts or pictures. Upload the weight files.")
 
 
-def _check_path(member: Member) -> None:
-    """People unpack bundles, on any system."""
+def _check_path(member: Member, report: Report) -> None:
+    """People unpack bundles, on any system. An odd name is told, and what is under it judged all the same."""
     parts = member.name.split("/")
     if parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._"):
         sentence = "The archive holds notes that macOS adds. Pack it without them: zip -r pack.zip folder -x '*.DS_Store' '__MACOSX/*'."
         raise FormatError("Z-MACOS", sentence, where=member.name)
-    check_portable(member.name)
+    try:
+        check_portable(member.name)
+    except FormatError as error:
+        report.say(ERROR, error.code, error.sentence, where=error.where)
 
 
 def _content(archive: Archive, member: Member) -> Window:

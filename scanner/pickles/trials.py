@@ -45,7 +45,7 @@ class Trial:
 
 
 def read_as_pickle(window: Window, around: Report) -> Trial:
-    """Follow the bytes from the first on, one pickle after another, up to what no unpickler would take; `around` is the scan that pays for it."""
+    """Follow the bytes from the first on, one pickle after another, up to what no unpickler takes; `around` is the scan that pays."""
     report = Report(policy=around.policy, budget=around.budget)
     stream = _Loose(window)
     called = fills = False

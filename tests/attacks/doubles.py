@@ -274,3 +274,13 @@ def minus_zero() -> bytes:
 def metadata_of_millions() -> bytes:
     header = b'{"__metadata__":{' + b",".join(b'"%x":""' % number for number in range(900_000)) + b"}}"
     return struct.pack("<Q", len(header)) + header
+
+
+@attack(ERROR, "I-LIMIT", "a.webp", klass=33)
+def webp_of_millions_of_nothing() -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + 8 * 300_000) + b"WEBP" + b"XXXX\0\0\0\0" * 300_000
+
+
+@attack(DANGER, "Z-PORTABLE", "pack.zip", klass=25)
+def payload_under_a_turned_name() -> bytes:
+    return beside(Part("a\u202etxt.pt", PAYLOAD, flags=0x800))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 
 import pytest
 
 from scanner.pickles import scan
+from tests.attacks import doubles
 from tests.scanner.honest_more import HONEST_MORE, TO_MEND, phone_photo
 
 
@@ -42,3 +44,9 @@ def test_a_second_photo_needs_to_be_announced() -> None:
 
 def test_an_empty_text_by_itself_is_no_upload() -> None:
     assert [finding.code for finding in scan(io.BytesIO(b""), name="readme.txt").findings] == ["F-EMPTY"]
+
+
+def test_no_turned_writing_reaches_the_report() -> None:
+    report = scan(io.BytesIO(doubles.payload_under_a_turned_name()), name="pack.zip")
+    assert report.imports
+    assert "\\u202e" not in json.dumps(report.to_json())
