@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 
 import pytest
@@ -64,6 +65,27 @@ def test_the_checksum_tells_a_tar() -> None:
     assert is_tar(block)
     assert not is_tar(block[:200] + b"!" + block[201:])
     assert not is_tar(block[:511])
+
+
+def test_a_first_block_is_a_tar_where_tarfile_says_so() -> None:
+    dice = random.Random(20261121)
+    base = tar_file("a", b"x")[:512]
+    found = 0
+    for _ in range(20_000):
+        block = bytearray(base)
+        for _ in range(dice.randrange(4)):
+            block[dice.randrange(512)] = dice.choice([0, 32, 48, 55, 56, 0x80, 0xFF, dice.randrange(256)])
+        others = block[:148] + block[156:]
+        total = 256 + dice.choice([sum(others), sum(byte - 256 if byte > 127 else byte for byte in others)])
+        wide = b"\x80" + total.to_bytes(7, "big") if total >= 0 else b"\xff" + (256**7 + total).to_bytes(7, "big")
+        block[148:156] = dice.choice([block[148:156], wide, b"%06o\0 " % max(total, 0)])
+        try:
+            theirs = bool(tarfile.TarInfo.frombuf(bytes(block), "utf-8", "surrogateescape"))
+        except tarfile.HeaderError:
+            theirs = False
+        assert is_tar(bytes(block)) == theirs, bytes(block)
+        found += theirs
+    assert 1000 < found < 19_000
 
 
 @pytest.mark.parametrize("kind", PICTURES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import random
 import re
@@ -14,6 +15,7 @@ from registry.formats.window import Window
 from scanner.pickles.report import Report
 from scanner.pickles.trials import Trial, read_as_pickle
 from tests.attacks import ATTACKS
+from tests.attacks.headers import entry, framed
 from tests.scanner.honest_more import PROSE
 
 SEED = 20261121
@@ -69,11 +71,13 @@ def test_no_name_is_missed_that_python_asks_for() -> None:
     assert asked > 2000
 
 
-@pytest.mark.parametrize("title", PROSE)
+COSTLY = {"begins with an index of millions", "begins with Nr"}
+"""Python's memo takes gigabytes for an index that is made of letters."""
+
+
+@pytest.mark.parametrize("title", sorted(PROSE.keys() - COSTLY))
 def test_prose_is_none_to_python_either(title: str) -> None:
     data = PROSE[title]
-    if "index of millions" in title or "Nr" in title:
-        pytest.skip("Python takes gigabytes for a memo index made of letters")
     module = asks_for(data)
     assert module is None or module in ("astle", "inematic light, film grain, " * 400) or not module.isascii() or " " in module
     trial = tried(data)
@@ -85,3 +89,23 @@ def test_prose_is_none_to_python_either(title: str) -> None:
 )
 def test_the_texts_that_are_attacks_are_ones_to_python(attack: Any) -> None:
     assert asks_for(attack.build()) is not None
+
+
+WORDS = "lora unet down blocks proj weight ss network dim tag frequency 1girl cat hair Portrait of solo, Karen Rose in the Castle"
+
+
+def test_no_honest_safetensors_begins_as_a_pickle_that_does_anything() -> None:
+    """Also where the length of the header happens to be the opcode of a text, from which Python hops into the metadata."""
+    dice = random.Random(SEED)
+    words = WORDS.split()
+    steps = 0
+    for _ in range(3000):
+        notes = {
+            f"{dice.choice(words)}{number}": " ".join(dice.choices(words, k=dice.randint(1, 12))) for number in range(dice.randint(0, 20))
+        }
+        header = json.dumps({"__metadata__": notes, "a": entry(0, 4000, 4000, dtype="U8")}).encode()
+        header += b" " * ((0x58 - len(header)) % 256)
+        trial = tried(framed(header, dice.randbytes(4000)))
+        steps += trial.opcodes
+        assert (trial.imports, trial.hidden, trial.limit) == ((), False, None), header
+    assert steps > 2000
