@@ -214,6 +214,6 @@ def disagreement(kind: str, name: str) -> tuple[str, str] | None:
         return ERROR, f"This is {_CALLED[kind]} under another name. Rename it to .{wanted} and upload it again."
     if not ending or ending == "zip":
         return ERROR, "This file's name does not say what it is. Name it .ckpt or .pt and upload it again."
-    if ending not in _CLAIMED_NAMES | _PROGRAM_NAMES:
-        return ERROR, f"This is a torch file, but .{ending[:20]} says nothing of that. Rename it to .pt and upload it again."
+    if ending.isalnum() and len(ending) <= 20 and ending not in _CLAIMED_NAMES | _PROGRAM_NAMES:
+        return ERROR, f"This is a torch file, but .{ending} says nothing of that. Rename it to .pt and upload it again."
     return DANGER, f"This file is named .{ending}, but it is a Python pickle, which can run code when it is loaded."
