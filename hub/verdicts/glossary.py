@@ -49,9 +49,11 @@ CODES: dict[str, str] = {
     "Z-LAYOUT": "The parts of the archive do not lie side by side to the last byte: there are gaps, overlaps or a second directory.",
     "Z-LIMIT": "The archive has more parts than any checkpoint.",
     "Z-LOCAL": "A part of the archive describes itself differently from the archive's directory.",
+    "Z-MACOS": "The archive holds notes that a Mac adds beside the files; they are no weights and no texts.",
     "Z-METHOD": "A part of the archive is packed by a method that torch does not use.",
     "Z-NAME": "A name in the archive leads out of its folder, is a link, or holds characters that no plain path has.",
     "Z-NOCRC": "The checkpoint was saved without checksums, so damage to it cannot be seen; it is no danger.",
+    "Z-PORTABLE": "A name in the archive becomes another name, or a device, on some systems.",
     # torch checkpoints
     "T-ENDIAN": "The numbers are stored in the byte order of big-endian machines.",
     "T-LIMIT": "The checkpoint is nested deeper or holds more values than weights need.",
@@ -97,6 +99,7 @@ CODES: dict[str, str] = {
     "G-TYPE": "A value or a tensor of the GGUF file is of a type that does not exist or is not known here.",
     "G-VERSION": "The GGUF file is of a version or byte order that is not read here.",
     "I-LIMIT": "The picture is larger, or of more parts, than pictures are.",
+    "I-PADDING": "Behind the end of the picture lies what phones put there: zeros, a film or notes of their own.",
     "I-PARSE": "The picture breaks the grammar of its format.",
     "I-TRAILING": "There are bytes behind the end of the picture, where another file may hide.",
     "K-CONFIG": "The description of the layers of a Keras model cannot be read, so what they would do is not known.",
@@ -113,6 +116,7 @@ CODES: dict[str, str] = {
     "O-PATH": "The ONNX model takes its numbers from a path outside of its own folder, and so could read any file.",
     "X-LIMIT": "A text in the archive is larger than texts beside weights are.",
     "X-TEXT": "A file that is named as a text is none.",
+    "X-YAML": "Settings written in YAML name functions of Python, which some programs call as they read them.",
     # other voices
     "O-PEER": "Another scanner calls dangerous what ours took for harmless; a person should look before anybody loads it.",
     "V-ERROR": "The antivirus engine could not be asked or did not finish, and what was not read is not called clean.",
