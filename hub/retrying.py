@@ -7,19 +7,15 @@ from django.db import IntegrityError, transaction
 
 from inference.models import Derivative
 from registry import lifecycle, queries, staging, storage
-from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import File, User, Verdict
+from registry.refusals import Refusal
 from scanner import rescans
 from scanner.models import Rescan
 
 
-class NoRetry(FormatError):
-    """This cannot be tried again, or not by this person; `status` is the HTTP status that fits."""
-
-    def __init__(self, code: str, sentence: str, status: int = 409) -> None:
-        super().__init__(code, sentence)
-        self.status = status
+class NoRetry(Refusal):
+    """This cannot be tried again, or not by this person."""
 
 
 def retry(user: User, file: File) -> None:

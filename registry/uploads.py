@@ -14,10 +14,10 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from registry import lifecycle, queries, staging, storage, timeline
-from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Blob, File, Upload, User, Version
 from registry.names import clean_file_name
+from registry.refusals import Refusal
 
 MIN_PART_BYTES = 5 * 2**20
 MAX_PARTS = 9_000
@@ -26,12 +26,10 @@ RESERVE_BYTES = 256 * 2**20
 """Disk that uploads must leave free, so that database and workers go on."""
 
 
-class Refused(FormatError):
-    """What a client asked for cannot be done; code and sentence say why. `status` is the HTTP status that fits."""
+class Refused(Refusal):
+    """What a client asked of an upload cannot be done."""
 
-    def __init__(self, code: str, sentence: str, status: int = 400) -> None:
-        super().__init__(code, sentence)
-        self.status = status
+    STATUS = 400
 
 
 def begin(version: Version, owner: User, file_name: str, size_bytes: int, sha256: str = "") -> Upload | File:

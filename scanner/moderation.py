@@ -13,7 +13,7 @@ from django.utils import timezone
 from registry.lifecycle import FileState, RescanState
 from registry.models import Blob, File, Role, User, Verdict
 from scanner.models import Disagreement, Release, Rescan, ScanReport
-from scanner.releases import Refused, names_of
+from scanner.releases import Refused, effective, names_of, one_line
 
 LEAST_NOTE = 3
 MOST_NOTE = 1000
@@ -29,7 +29,7 @@ def held_back() -> QuerySet[File]:
 
 def releases_in_force() -> QuerySet[Release]:
     """The newest first."""
-    return Release.objects.filter(withdrawn_at=None, blob__released=True, blob__verdict=Verdict.SUSPICIOUS).select_related("blob")
+    return effective().select_related("blob")
 
 
 def open_disagreements() -> QuerySet[Disagreement]:
@@ -58,7 +58,7 @@ def settle(disagreement: Disagreement, moderator: User, note: str) -> None:
     """Close a disagreement with what came of it. Raises `releases.Refused`; of two moderators at once the second is told of the first."""
     if not moderator.moderates:
         raise Refused("disagreement:moderators", "Only a moderator can settle this.", 403)
-    note = " ".join(note.replace("\x00", "").split())[:MOST_NOTE]
+    note = one_line(note)[:MOST_NOTE]
     if len(note) < LEAST_NOTE:
         raise Refused("disagreement:note", "Say in a word or two which of the scanners is right, and how you know.", 400)
     values = {"settled_at": timezone.now(), "settled_by_name": moderator.username, "settled_note": note}

@@ -9,10 +9,11 @@ import logging
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from registry.formats.errors import FormatError
 from registry.models import Blob, File, Role, User, Verdict
+from registry.refusals import Refusal
 from scanner import verdicts
 from scanner.models import Release, ScanReport
 from scanner.verdicts import locked, newest_report
@@ -28,18 +29,19 @@ FOUND = {
 log = logging.getLogger(__name__)
 
 
-class Refused(FormatError):
-    """This cannot be released, or not by this person; `status` is the HTTP status that fits."""
-
-    def __init__(self, code: str, sentence: str, status: int = 409) -> None:
-        super().__init__(code, sentence)
-        self.status = status
+class Refused(Refusal):
+    """This cannot be released, or not by this person."""
 
 
 def names_of(report: ScanReport | None) -> list[str]:
     """The unknown globals that a report lists, sorted: ["package.module.Class", ...]."""
     rows = (report.report.get("imports") or []) if report else []
     return sorted({f"{row.get('module', '')}.{row.get('name', '')}" for row in rows if row.get("safety") == "unknown"})
+
+
+def effective() -> QuerySet[Release]:
+    """Every release by which bytes are served now, the newest first."""
+    return Release.objects.filter(withdrawn_at=None, blob__released=True, blob__verdict=Verdict.SUSPICIOUS)
 
 
 def in_force(blob: Blob) -> Release | None:
@@ -141,8 +143,13 @@ def _end(release: Release, by_name: str, reason: str) -> None:
     release.save(update_fields=["withdrawn_at", "withdrawn_by_name", "withdrawn_reason"])
 
 
+def one_line(text: str) -> str:
+    """What a moderator wrote, as one line that the database can keep."""
+    return " ".join(text.replace("\x00", "").split())
+
+
 def _checked(reason: str) -> str:
-    reason = " ".join(reason.replace("\x00", "").split())
+    reason = one_line(reason)
     if len(reason) < LEAST_REASON:
         raise Refused("release:reason", f"Say why, in at least {LEAST_REASON} characters: others read it.", 400)
     return reason[:MOST_REASON]

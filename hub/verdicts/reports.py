@@ -14,10 +14,11 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from hub.verdicts import sentences, shown
-from registry.lifecycle import FileState, RescanState
+from registry.lifecycle import FileState
 from registry.models import File, TensorIndex, Verdict
-from scanner.examination import verdict_key
-from scanner.models import Release, Rescan, ScanReport
+from scanner import releases, rescans
+from scanner.models import Rescan, ScanReport
+from scanner.verdicts import verdict_key
 
 MAX_HISTORY = 50
 
@@ -86,7 +87,7 @@ def in_force(reports: QuerySet[ScanReport]) -> QuerySet[ScanReport]:
 
 def released_by(blob: str) -> Subquery:
     """The release in force of the blob that the column `blob` names, as {"by", "reason", "at"}; for annotations."""
-    rows = Release.objects.filter(blob=OuterRef(blob), blob__released=True, blob__verdict=Verdict.SUSPICIOUS, withdrawn_at=None)
+    rows = releases.effective().filter(blob=OuterRef(blob))
     return Subquery(rows.values(note=JSONObject(by="by_name", reason="reason", at="created_at"))[:1])
 
 
@@ -99,7 +100,7 @@ def release_note(found: dict[str, str] | None) -> ReleaseNote | None:
 
 
 def _rescan_open() -> Exists:
-    return Exists(Rescan.objects.filter(blob=OuterRef("blob_id"), state__in=[RescanState.WANTED, RescanState.SCANNING]))
+    return Exists(Rescan.objects.filter(blob=OuterRef("blob_id"), state__in=rescans.OPEN))
 
 
 def level_of(file: File) -> str:
