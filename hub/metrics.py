@@ -14,8 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from registry.lifecycle import FileState, RescanState
+from registry.lifecycle import FileState
 from registry.models import Blob, File, Verdict
+from scanner import rescans
 from scanner.models import Disagreement, Rescan
 
 KEPT_SECONDS = 10
@@ -40,10 +41,10 @@ class _Stored(Collector):
     """What the database says now."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        files, blobs, rescans = File.objects.all(), Blob.objects.filter(stored=True), Rescan.objects.all()
+        files, blobs = File.objects.all(), Blob.objects.filter(stored=True)
         yield _gauge("weighhouse_files", "Files by state.", "state", _by(files, "state", FileState.values))
         yield _gauge("weighhouse_blobs", "Stored bytes by verdict.", "verdict", _by(blobs, "verdict", Verdict.values))
-        opened = rescans.filter(state__in=[RescanState.WANTED, RescanState.SCANNING])
+        opened = Rescan.objects.filter(state__in=rescans.OPEN)
         yield _gauge("weighhouse_rescans_open", "Rescans that wait or run.", "", {"": opened.count()})
         waiting = blobs.filter(verdict=Verdict.SUSPICIOUS, released=False, files__isnull=False).distinct()
         yield _gauge("weighhouse_suspicious_waiting", "Suspicious bytes that no moderator has released.", "", {"": waiting.count()})

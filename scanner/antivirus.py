@@ -16,6 +16,7 @@ from typing import Any
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.formats.strictzip import read_archive
+from registry.formats.torchzip import holds_numbers
 from registry.formats.window import Window
 
 WHOLE = 200 * 10**6
@@ -30,7 +31,6 @@ TOTAL_SECONDS = 180.0
 CHUNK = 256 << 10
 MAX_REPLY = 4096
 
-_TENSOR_DATA = re.compile(r"(?:.*/)?data/\d+")
 _REPLY = re.compile(r"stream: (?:(?P<clean>OK)|(?P<signature>.+) FOUND)")
 _TOO_LARGE = "INSTREAM size limit exceeded. ERROR"
 _LIMIT = "Heuristics.Limits.Exceeded"
@@ -179,7 +179,7 @@ def _parts(window: Window, report: dict[str, Any]) -> Iterator[tuple[Iterator[by
     if report.get("verdict") in ("success", "suspicious") and window.read(0, min(4, window.size)) == b"PK\3\4":
         archive = read_archive(window)
         for member in archive.members:
-            if 0 < member.size <= SMALL and not _TENSOR_DATA.fullmatch(member.name):
+            if 0 < member.size <= SMALL and not holds_numbers(member.name):
                 yield iter((archive.read(member, SMALL),)), member.packed
         return
     storages = (report.get("directory") or {}).get("storages") or []

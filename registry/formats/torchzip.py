@@ -24,6 +24,12 @@ _NOTES: dict[str, re.Pattern[bytes]] = {
 _FOLDERS = frozenset({"", "data/", ".data/"})
 """Not written by torch, but by ordinary zip programs that pack its files again."""
 _STORAGE = re.compile(r"data/(0|[1-9]\d{0,8})")
+_NUMBERS = re.compile(r"(?:.*/)?data/\d+")
+
+
+def holds_numbers(name: str) -> bool:
+    """Whether a part of any archive has the name that torch gives to stored numbers, at whatever depth: `data/<digits>`."""
+    return bool(_NUMBERS.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True)

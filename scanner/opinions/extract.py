@@ -14,18 +14,15 @@ from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintar import is_tar, read_tar
 from registry.formats.strictzip import STORED, Archive, Member, read_archive
 from registry.formats.torchlegacy import MAGIC
+from registry.formats.torchzip import holds_numbers
 from registry.formats.window import Window
+from scanner.pickles.limits import LIMITS
 from scanner.pickles.opcodes import OPCODES, Stream
 
-MAX_BYTES = 64 << 20
-"""Of all pickles of a file together: as much as our own limit for one (`scanner.pickles.limits`)."""
+MAX_BYTES = LIMITS.pickle
+"""Of all pickles of a file together: as much as our own limit for one."""
 
-MAX_STREAMS = 64
 LEGACY_STREAMS = 5
-MAX_DEPTH = 2
-"""Archives inside archives that are followed, as in the scan itself."""
-
-_STORAGE = re.compile(r"(?:.*/)?data/\d+")
 _NAME = re.compile(r".*\.(pkl|pickle|pt|pth|ckpt|bin|zip)", re.IGNORECASE | re.DOTALL)
 _LEGACY_MARK = MAGIC.to_bytes(10, "little")
 
@@ -37,9 +34,9 @@ def pickles_of(window: Window) -> list[bytes]:
     """
     found: list[bytes] = []
     left = MAX_BYTES
-    for stream in _walk(window, MAX_DEPTH):
+    for stream in _walk(window, LIMITS.archives):
         left -= len(stream)
-        if left < 0 or len(found) >= MAX_STREAMS:
+        if left < 0 or len(found) >= LIMITS.streams:
             raise _too_large()
         found.append(stream)
     return found
@@ -63,7 +60,7 @@ def _walk(window: Window, depth: int) -> Iterator[bytes]:
 
 def _member(archive: Archive, member: Member, depth: int) -> Iterator[bytes]:
     """The pickles of one part: a torch zip's `data.pkl`, or what a bundle carries; the raw numbers of `data/<n>` are none."""
-    if _STORAGE.fullmatch(member.name) or member.size == 0:
+    if holds_numbers(member.name) or member.size == 0:
         return
     stored = member.method == STORED
     start = archive.window.read(member.data, min(2, member.packed)) if stored else b""
@@ -86,8 +83,8 @@ def _streams(window: Window) -> Iterator[bytes]:
 
     Five of them where the first is the mark of an old-format checkpoint, because raw numbers follow.
     """
-    at, most = 0, MAX_STREAMS
-    for number in range(MAX_STREAMS):
+    at, most = 0, LIMITS.streams
+    for number in range(LIMITS.streams):
         if at >= window.size or number >= most:
             return
         try:

@@ -20,8 +20,6 @@ from registry.formats.zipnames import check_portable
 from scanner.pickles.limits import LIMITS
 from scanner.pickles.report import ERROR, Finding, Report
 
-MAX_ARCHIVES = 2
-"""An archive in an archive is still looked into, another in that is not."""
 MAX_PARTS = 2_000
 MAX_UNPACKED = 64 << 20
 MAX_UNPACKED_IN_ALL = 256 << 20

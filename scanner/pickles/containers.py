@@ -11,8 +11,9 @@ from registry.formats.safetensors import read_safetensors
 from registry.formats.strictzip import read_archive
 from registry.formats.window import Window
 from scanner.pickles.arrays import scan_npy
-from scanner.pickles.bundles import MAX_ARCHIVES, is_torch, scan_bundle
+from scanner.pickles.bundles import is_torch, scan_bundle
 from scanner.pickles.doubles import check_doubles, check_zip
+from scanner.pickles.limits import LIMITS
 from scanner.pickles.models import scan_gguf, scan_onnx
 from scanner.pickles.report import DANGER, ERROR, Report
 from scanner.pickles.sniff import HEAD, Refusal, disagreement, is_text_name, sniff
@@ -83,6 +84,6 @@ def _scan_zip(window: Window, report: Report, depth: int) -> None:
     if is_torch(archive):
         scan_torch_zip(archive, report)
         return
-    if depth >= MAX_ARCHIVES:
+    if depth >= LIMITS.archives:
         raise FormatError("Z-DEPTH", "There is an archive in an archive in an archive. Unpack it and upload the weight files themselves.")
     scan_bundle(archive, report, lambda part, title, inner: scan_window(part, title, inner, depth + 1))

@@ -24,6 +24,8 @@ class Limits:
     pickle: int = 64 << 20
     """Bytes of one pickle stream."""
     streams: int = 64
+    archives: int = 2
+    """An archive in an archive is still looked into, another in that is not."""
     depth: int = 100
     """Nesting of containers on the way to a tensor."""
     entries: int = 400_000
