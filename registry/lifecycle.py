@@ -61,6 +61,14 @@ class RescanState(models.TextChoices):
     FAILED = "failed"
 
 
+class MergeState(models.TextChoices):
+    WANTED = "wanted"
+    MERGING = "merging"
+    MADE = "made"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True)
 class Life:
     """One life as a table.
@@ -121,6 +129,21 @@ RESCAN_LIFE = Life(
     waits_for_people=frozenset({R.FAILED}),
     ends=frozenset({R.DONE}),
     failed=R.FAILED,
+)
+
+M = MergeState
+MERGE_LIFE = Life(
+    moves={
+        M.WANTED: frozenset({M.MERGING, M.CANCELLED}),
+        M.MERGING: frozenset({M.MADE, M.WANTED, M.FAILED, M.CANCELLED}),
+        M.MADE: frozenset(),
+        M.FAILED: frozenset({M.WANTED}),
+        M.CANCELLED: frozenset(),
+    },
+    leased={M.MERGING: M.WANTED},
+    waits_for_people=frozenset({M.FAILED}),
+    ends=frozenset({M.MADE, M.CANCELLED}),
+    failed=M.FAILED,
 )
 
 

@@ -9,11 +9,23 @@ import pytest
 from django.utils import timezone
 
 from registry import lifecycle
-from registry.lifecycle import DERIVATIVE_LIFE, FILE_LIFE, RESCAN_LIFE, DerivativeState, FileState, Life, LostRace, NotAMove, RescanState
+from registry.lifecycle import (
+    DERIVATIVE_LIFE,
+    FILE_LIFE,
+    MERGE_LIFE,
+    RESCAN_LIFE,
+    DerivativeState,
+    FileState,
+    Life,
+    LostRace,
+    MergeState,
+    NotAMove,
+    RescanState,
+)
 from registry.models import File
 from tests.factories import FileFactory
 
-LIVES = [(FILE_LIFE, FileState), (DERIVATIVE_LIFE, DerivativeState), (RESCAN_LIFE, RescanState)]
+LIVES = [(FILE_LIFE, FileState), (DERIVATIVE_LIFE, DerivativeState), (RESCAN_LIFE, RescanState), (MERGE_LIFE, MergeState)]
 
 
 @pytest.fixture
