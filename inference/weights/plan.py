@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from inference.weights.recipe import DTYPES, Recipe
+from inference.weights.recipe import DTYPES, Recipe, stays_exact
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES, WRITE_ORDER
 from registry.formats.errors import FormatError, LimitExceeded
@@ -86,7 +86,7 @@ def make_plan(directory: TensorDirectory, recipe: Recipe) -> Plan:
     if not chosen:
         raise FormatError("weights:no-tensors", "No tensor of this file is model weights, so there is nothing to convert.")
     _check(directory, chosen)
-    planned = [Planned(name, _dtype(entry, recipe), entry) for name, entry in chosen.items()]
+    planned = [Planned(name, _dtype(name, entry, recipe), entry) for name, entry in chosen.items()]
     values = sorted({str(other.path[0]) for other in directory.others if other.path})
     plan = Plan(planned, dropped, _shared(chosen), notes, values)
     plan.sort()
@@ -130,8 +130,9 @@ def _with_averages(kept: dict[str, TensorEntry], averages: dict[str, TensorEntry
     return result, used
 
 
-def _dtype(entry: TensorEntry, recipe: Recipe) -> str:
-    return DTYPES[recipe.precision] if recipe.precision != "keep" and entry.dtype in CASTABLE else entry.dtype
+def _dtype(name: str, entry: TensorEntry, recipe: Recipe) -> str:
+    cast = recipe.precision != "keep" and entry.dtype in CASTABLE and not stays_exact(name)
+    return DTYPES[recipe.precision] if cast else entry.dtype
 
 
 def _check(directory: TensorDirectory, chosen: dict[str, TensorEntry]) -> None:

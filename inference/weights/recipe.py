@@ -15,12 +15,33 @@ Precision = Literal["keep", "fp32", "fp16", "bf16"]
 DTYPES: dict[str, str] = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
 WIDE: frozenset[str] = frozenset({"F32", "F64"})
 
+SCHEDULE: frozenset[str] = frozenset(
+    [
+        *("betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod"),
+        *("log_one_minus_alphas_cumprod", "sqrt_recip_alphas_cumprod", "sqrt_recipm1_alphas_cumprod", "posterior_variance"),
+        *("posterior_log_variance_clipped", "posterior_mean_coef1", "posterior_mean_coef2", "lvlb_weights", "logvar", "scale_factor"),
+        *("edm_mean", "edm_std"),
+    ]
+)
+"""Last part of the names of noise schedules and latent scales (ldm's `register_schedule`, model-toolkit's table of buffers, Playground's
+two). 60 kB in all; A1111's merger leaves them in fp32 beside halved weights, and in half precision they change every picture.
+"""
+EXACT: frozenset[str] = frozenset(
+    ["model_ema.decay", "denoiser.sigmas", "denoiser.log_sigmas", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "v_pred", "ztsnr"]
+)
+"""Single numbers and marks of a model as a whole, by their full names. A decay of 0.9999 would be 1.0 in half precision."""
+
+
+def stays_exact(name: str) -> bool:
+    """Whether a tensor keeps its type whatever precision is asked for."""
+    return name in EXACT or name.rpartition(".")[2] in SCHEDULE
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`keep`: every tensor of the model ("all"), without the EMA averages ("weights"), or with the averages in the
     weights' place ("ema"). Training state beside the model is never kept. `precision`: of floating point tensors;
-    whole numbers and 8-bit floats stay as they are.
+    whole numbers, 8-bit floats and what `stays_exact` stay as they are.
     """
 
     keep: Keep = "all"
