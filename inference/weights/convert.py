@@ -10,13 +10,13 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from inference.weights.cast import Array, Losses, cast
 from inference.weights.header import header_bytes
+from inference.weights.newfile import NewFile
 from inference.weights.outcome import CONVERTER_VERSION, Outcome
 from inference.weights.plan import CASTABLE, Plan, Planned, make_plan
 from inference.weights.recipe import Recipe, twin_recipe
@@ -67,14 +67,14 @@ def convert(
         data = sum(item.nbytes for item in plan.tensors)
         size = len(header) + data
         work = _Work(opened, plan, progress, 2 * data)
-        with Sink(Path(target), size) as sink:
+        with NewFile(target) as new, Sink(new.fd, new.direct_fd, size) as sink:
             sink.write(header)
             work.write(sink)
             if work.total.overflow and not allow_overflow:
                 raise _overflow(work, recipe)
             hashes = sink.finish()
-            comparison = compare(sink.temporary, opened, plan, work.tell)
-            sink.publish()
+            comparison = compare(new.temporary, opened, plan, work.tell)
+            new.publish()
     return Outcome(
         recipe=recipe,
         size_bytes=size,

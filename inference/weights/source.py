@@ -1,15 +1,19 @@
-"""Tensor bytes out of a file by byte range, a few MiB at a time, whatever their order in it. It reads, and casts nothing."""
+"""Tensor bytes out of a file by byte range, a few MiB at a time, whatever their order in it. It reads, and casts nothing.
+
+The file may be a path, an open descriptor or file, or anything that reads by offset (a stored object on S3).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-import zlib
 from collections.abc import Iterator
 from math import prod
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.lib.stride_tricks import as_strided
 
 from inference.weights.cast import NUMPY, Array
@@ -33,23 +37,74 @@ A file made to be slow would otherwise keep a worker busy for days; a real one w
 """
 
 
-class Source:
-    """An open file and the directory of what lies in it. Use as a context manager: a path that it opened is closed."""
+class Reader(Protocol):
+    """Something that reads by offset: `read_into` fills the whole view, or raises."""
 
-    def __init__(self, file: BinaryIO | str | os.PathLike[str], directory: TensorDirectory) -> None:
-        self._own = isinstance(file, str | os.PathLike)
-        self._file: BinaryIO = open(file, "rb", buffering=0) if isinstance(file, str | os.PathLike) else file  # noqa: SIM115
+    @property
+    def size(self) -> int: ...
+
+    def read_into(self, offset: int, view: memoryview, /) -> None: ...
+
+
+Readable = str | os.PathLike[str] | int | BinaryIO | Reader
+"""A path (opened, and closed at the end), an open descriptor, a seekable binary file, or a reader: these stay the caller's."""
+
+
+class _Descriptor:
+    """Reads an open descriptor without moving its position."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.size = fd, os.fstat(fd).st_size
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        while view:
+            got = os.preadv(self.fd, [view], offset)
+            if not got:
+                raise truncated(offset)
+            view, offset = view[got:], offset + got
+
+
+class _File:
+    """Reads an open binary file by seeking in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.size = file, file.seek(0, os.SEEK_END)
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        self._file.seek(offset)
+        while view:
+            got = self._file.readinto(view)  # type: ignore[attr-defined]
+            if not got:
+                raise truncated(offset)
+            view = view[got:]
+
+
+def truncated(offset: int | None = None, where: str = "") -> FormatError:
+    """What is said of a file that ends before its last tensor."""
+    return FormatError("weights:truncated", "The file ends before its last tensor; upload the whole file.", offset=offset, where=where)
+
+
+class Source:
+    """An open file and the directory of what lies in it. Use as a context manager: a path that it opened is closed.
+
+    It is read from one thread at a time.
+    """
+
+    def __init__(self, file: Readable, directory: TensorDirectory) -> None:
+        self._own = os.open(file, os.O_RDONLY | os.O_CLOEXEC) if isinstance(file, str | os.PathLike) else -1
+        self._reader = _reader(self._own if isinstance(file, str | os.PathLike) else file)
         self._directory = directory
         self._buffer = bytearray(CHUNK)
-        self.size = self._file.seek(0, os.SEEK_END)
+        self.size = self._reader.size
         self._gather_budget = GATHER_TIMES * self.size + GATHER_FREE
 
     def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._own:
-            self._file.close()
+        if self._own >= 0:
+            os.close(self._own)
+            self._own = -1
 
     def storage_of(self, entry: TensorEntry) -> Storage:
         return self._directory.storages[entry.storage]
@@ -58,16 +113,20 @@ class Source:
         """Raises FormatError `weights:truncated` if the storage of this tensor ends behind the end of the file."""
         storage = self.storage_of(entry)
         if storage.start < 0 or storage.start + storage.size > self.size:
-            raise FormatError("weights:truncated", "The file ends before its last tensor; upload the whole file.", where=storage.name)
+            raise truncated(where=storage.name)
 
     def read_into(self, start: int, view: memoryview) -> None:
         """Fills `view` with the bytes from `start` on; a file that ends there is truncated."""
-        self._file.seek(start)
-        while view:
-            got = self._file.readinto(view)  # type: ignore[attr-defined]
-            if not got:
-                raise FormatError("weights:truncated", "The file ends before its last tensor; upload the whole file.", offset=start)
-            view = view[got:]
+        if start + view.nbytes > self.size:
+            raise truncated(start)
+        self._reader.read_into(start, view)
+
+    def expect(self, entry: TensorEntry) -> None:
+        """This tensor is read soon: a file on a disk is asked to fetch it. A hint, and nothing where none can be given."""
+        if isinstance(self._reader, _Descriptor) and entry.contiguous:
+            start, size = self._directory.byte_range(entry)
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._reader.fd, start, size, os.POSIX_FADV_WILLNEED)
 
     def covers_storage(self, entry: TensorEntry) -> bool:
         """Whether reading this tensor reads every byte of its storage in order, so that a CRC can be had on the way."""
@@ -127,8 +186,14 @@ class Source:
         for at in range(0, storage.size, CHUNK):
             view = memoryview(self._buffer)[: min(CHUNK, storage.size - at)]
             self.read_into(storage.start + at, view)
-            crc = zlib.crc32(view, crc)
+            crc = crc32(view, crc)
         return crc
+
+
+def _reader(file: int | BinaryIO | Reader) -> Reader:
+    if isinstance(file, int):
+        return _Descriptor(file)
+    return cast(Reader, file) if hasattr(file, "read_into") else _File(file)
 
 
 def _blocks(shape: tuple[int, ...], numel: int) -> Iterator[tuple[tuple[int, int], ...]]:

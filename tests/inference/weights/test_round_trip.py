@@ -16,9 +16,12 @@ from inference.weights.convert import convert
 from inference.weights.recipe import Recipe
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES
+from registry.identify.keys import TRAINING
 
 NATIVE = ("BOOL", "U8", "I8", "I16", "U16", "F16", "I32", "U32", "F32", "F64", "I64", "U64")
-names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12).filter(lambda name: name != "__metadata__")
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12).filter(
+    lambda name: name not in {"__metadata__", *TRAINING}
+)
 
 
 @st.composite
