@@ -1,0 +1,85 @@
+"""Which files a person may merge: found, allowed, downloadable and safetensors, asked when a merge is wanted and again when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inference.weights.recipe import twin_recipe
+from registry import queries
+from registry.formats.directory import TensorDirectory
+from registry.lifecycle import FileState
+from registry.models import File, Role, TensorIndex, User
+from registry.refusals import Refusal
+
+SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
+"""States in which readers see a file of somebody else."""
+CONTAINER = "safetensors"
+
+
+class NoInput(Refusal):
+    """This file cannot be merged, or not by this person."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file in its role; `note` says where it stands in for the one that was named."""
+
+    role: str
+    file: File
+    note: str = ""
+
+    @property
+    def directory(self) -> TensorDirectory:
+        """Where its tensors lie. Raises `NoInput` where no scan has told that."""
+        index = TensorIndex.objects.filter(blob_id=self.file.blob_id).first()
+        if index is None:
+            raise NoInput("merge:no-tensors", f"The scan of {self.file.name} found no tensors, so it cannot be merged.")
+        return index.directory
+
+
+def find(user: User, role: str, pk: int) -> Input:
+    """The file that this user may merge under `role`, or the safetensors copy of it where it is a pickle.
+
+    Raises `NoInput` `not_found` (404) for what this user may not see, else `merge:withdrawn`, `merge:not-ready`, `merge:not-safetensors`.
+    """
+    file = File.objects.select_related("blob", "version__entry__owner").filter(pk=pk).first()
+    if file is None or not _readable(user, file):
+        raise NoInput("not_found", f"{role}: there is no such file, or it is not yours to see.", 404)
+    return checked(Input(role, file))
+
+
+def still_allowed(user: User, role: str, file: File | None, name: str) -> Input:
+    """The same question when the merge starts. Raises `NoInput` `merge:input-gone` for what was deleted or hidden meanwhile."""
+    if file is None or not _readable(user, file):
+        raise NoInput("merge:input-gone", f"{name} was deleted or is not yours to read any more, so nothing was merged.")
+    return checked(Input(role, file))
+
+
+def _readable(user: User, file: File) -> bool:
+    version = file.version
+    seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, version.entry)
+    return seen and user.is_active and queries.may_read_version(user, version)
+
+
+def checked(given: Input) -> Input:
+    """The same input if its bytes may be read here and are safetensors, else its copy that is. Raises `NoInput`."""
+    file = given.file
+    if file.version.gone:
+        raise NoInput("merge:withdrawn", f"{file.name} was withdrawn or deleted, so it cannot be merged.")
+    if file.downloadable and file.blob is not None and file.blob.container == CONTAINER:
+        return given
+    copy = _copy_of(file)
+    if copy is not None:
+        return Input(given.role, copy, f"{file.name} is no safetensors file; its copy {copy.name} is merged.")
+    if not file.downloadable:
+        text = f"{file.name} cannot be merged: it is {file.state}. Only files that were found clean and are ready can be."
+        raise NoInput("merge:not-ready", text)
+    raise NoInput("merge:not-safetensors", f"{file.name} is no safetensors file and has no safetensors copy, so it cannot be merged.")
+
+
+def _copy_of(file: File) -> File | None:
+    """The safetensors file with all tensors of a pickle; None where there is none that may be downloaded."""
+    copies = queries.downloadable_files().filter(
+        source=file, role=Role.DERIVED, recipe__contains=twin_recipe().to_json(), blob__container=CONTAINER
+    )
+    return copies.select_related("blob", "version__entry__owner").order_by("pk").first()
