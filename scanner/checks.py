@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import Error, Tags, register
 
-from scanner import run
+from registry.sandbox import canary
 
 ALLOW = "WEIGH_ALLOW_WEAK_SANDBOX"
 
@@ -27,7 +27,7 @@ def weakness() -> str:
     """Why this machine must not scan, or ""."""
     if settings.DEBUG or os.environ.get(ALLOW) == "1":
         return ""
-    layers = run.probe().get("sandbox", [])
+    layers = canary.probe().get("sandbox", [])
     if "seccomp" in layers:
         return ""
     has = ", ".join(layers) or "nothing"

@@ -150,7 +150,7 @@ LAYERS: dict[str, str] = {
     "landlock": "no path on the disk and no network port can be opened",
     "seccomp": "only the few system calls that reading an open file needs are answered",
 }
-"""Layer of `scanner.sandbox` without its number -> what it takes away from the process that reads the file."""
+"""Layer of `registry.sandbox.locks` without its number -> what it takes away from the process that reads the file."""
 
 
 def explain(code: str) -> str:

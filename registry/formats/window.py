@@ -1,4 +1,4 @@
-"""Exact random-access reads of an untrusted file, from an open descriptor or a binary file object. Not a parser and not a cache.
+"""Exact random-access reads of an untrusted file: of a descriptor, a binary file object or a `Reader`. Not a parser and not a cache.
 
 A read past the end is the file's fault and becomes a `FormatError`; a failing disk stays an `OSError`.
 """
@@ -9,17 +9,24 @@ import os
 from typing import BinaryIO
 
 from registry.formats.errors import FormatError
+from registry.formats.reader import Reader
 
 
 class Window:
     """A read-only view of a whole file that never moves the descriptor's own position, so a parent process may share it.
 
-    `source` is an open descriptor of a regular file, or a seekable binary file object (its position does move).
+    `source` is an open descriptor of a regular file, a `Reader` (of a stored object, say), or a seekable binary file object, whose
+    position does move.
     """
 
-    __slots__ = ("_source", "size")
+    __slots__ = ("_reader", "_source", "size")
 
-    def __init__(self, source: int | BinaryIO) -> None:
+    def __init__(self, source: int | BinaryIO | Reader) -> None:
+        self._reader: Reader | None = None
+        self._source: int | BinaryIO = -1
+        if isinstance(source, Reader):
+            self._reader, self.size = source, source.size
+            return
         self._source = source
         if isinstance(source, int):
             self.size = os.fstat(source).st_size
@@ -42,6 +49,10 @@ class Window:
         return _Part(self, start, size)
 
     def _read(self, offset: int, count: int) -> bytes:
+        if self._reader is not None:
+            data = bytearray(count)
+            self._reader.read_into(offset, memoryview(data))
+            return bytes(data)
         source = self._source
         if not isinstance(source, int):
             source.seek(offset)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.formats.plaintext import printable
-from scanner import run
+from registry.sandbox.parent import run_child
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _opinion(tool: str, fd: int, timeout: float) -> Opinion | None:
 def _said(tool: str, fd: int, timeout: float) -> dict[str, Any]:
     """The child's answer; {"error": ...} where there is none that can be read."""
     entry = f"scanner.opinions.child:{tool}"
-    code, answer = run.run_child(entry, fd, [], timeout=timeout, site_packages=True, memory_bytes=MEMORY)
+    code, answer = run_child(entry, fd, [], timeout=timeout, site_packages=True, memory_bytes=MEMORY)
     if code is None:
         return {"error": f"did not finish within {timeout:g} seconds" if answer is not None else "said more than it may"}
     with suppress(ValueError, RecursionError):

@@ -22,8 +22,9 @@ from typing import Any
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.formats.window import Window
+from registry.sandbox.child import orders, say, watch
+from registry.sandbox.locks import lock
 from scanner.opinions.extract import pickles_of
-from scanner.sandbox import lock, orders, say, watch
 
 PRELOADED = (encodings.ascii, encodings.idna, encodings.latin_1, encodings.raw_unicode_escape, encodings.unicode_escape, encodings.utf_8)
 """Modules that are otherwise imported on first use, when nothing can be opened any more."""

@@ -81,13 +81,14 @@ def _open(path: str) -> Window:
 def _lock() -> tuple[Callable[[], None], list[str]]:
     """Lock this process in; returns what calls its deadline off, and the layers. Nothing where the system knows no such thing."""
     try:
-        from scanner.sandbox import lock, watch
+        from registry.sandbox.child import watch
+        from registry.sandbox.locks import lock
     except ImportError:
         return lambda: None, []
     place = os.fstat(1)
     used = max(place.st_size, os.lseek(1, 0, os.SEEK_CUR)) + ANSWER if stat.S_ISREG(place.st_mode) else 0
     finish = watch(SECONDS, OutOfTime)
-    return finish, lock(cpu_seconds=time.process_time() + SECONDS, memory_bytes=MEMORY, answer_bytes=used)
+    return finish, lock(cpu_seconds=time.process_time() + SECONDS, memory_bytes=MEMORY, file_bytes=used)
 
 
 def _unread(code: str, sentence: str) -> Report:

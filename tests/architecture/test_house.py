@@ -72,7 +72,7 @@ def test_the_web_process_never_imports_torch() -> None:
     assert result.stdout.strip() == "False", result.stderr[-2000:]
 
 
-@pytest.mark.parametrize("module", ["scanner.pickles", "registry.formats.directory"])
+@pytest.mark.parametrize("module", ["scanner.pickles", "registry.formats.directory", "registry.sandbox.canary", "registry.sandbox.ranges"])
 def test_the_scanner_runs_on_the_standard_library_alone(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('django', 'numpy', 'torch', 'blake3', 'celery') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -8,7 +8,7 @@ import pytest
 from celery.signals import worker_init
 from django.core import checks as system
 
-from scanner import run
+from registry.sandbox import canary, parent
 from scanner.checks import refuse_to_work, sandbox_holds
 
 
@@ -21,10 +21,10 @@ def production(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def weak(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without the filter: the child that tries the locks finds only the limits."""
-    monkeypatch.setattr(run, "START", 'print(\'{"sandbox": ["rlimit"], "canary": {}}\')')
+    monkeypatch.setattr(parent, "START", 'print(\'{"sandbox": ["rlimit"], "canary": {}}\')')
 
 
-@pytest.mark.skipif("seccomp" not in run.probe().get("sandbox", []), reason="this machine has no system-call filter")
+@pytest.mark.skipif("seccomp" not in canary.probe().get("sandbox", []), reason="this machine has no system-call filter")
 def test_a_machine_with_the_filter_may_scan() -> None:
     assert sandbox_holds() == []
     refuse_to_work()
@@ -39,7 +39,7 @@ def test_a_machine_without_it_may_not() -> None:
 
 
 def test_a_child_that_dies_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "START", "raise SystemExit(1)")
+    monkeypatch.setattr(parent, "START", "raise SystemExit(1)")
     assert "gets nothing" in str(sandbox_holds()[0].msg)
 
 

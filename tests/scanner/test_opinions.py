@@ -16,7 +16,7 @@ import torch
 
 from registry.formats.errors import LimitExceeded
 from registry.formats.window import Window
-from scanner import run
+from registry.sandbox import parent
 from scanner.opinions import asking, extract
 from scanner.opinions.asking import RULES, Opinion, ask
 from scanner.pickles import scan
@@ -131,7 +131,7 @@ class TestAsking:
     def test_they_sit_behind_the_same_locks_as_our_own(self, stored: Callable[[bytes], Path]) -> None:
         with stored(torch_zip()).open("rb") as file:
             for tool in asking.TOOLS:
-                _, answer = run.run_child(f"scanner.opinions.child:{tool}", file.fileno(), [], timeout=20, site_packages=True)
+                _, answer = parent.run_child(f"scanner.opinions.child:{tool}", file.fileno(), [], timeout=20, site_packages=True)
                 assert {"rlimit", "seccomp"} <= set(json.loads(answer or b"")["sandbox"])
 
     @pytest.mark.parametrize("kind", ["safetensors", "gguf", "npy", "image", "unknown", ""])
@@ -155,7 +155,7 @@ class TestAsking:
 
 def opinions_with(monkeypatch: pytest.MonkeyPatch, path: Path, program: str, timeout: float = 20) -> list[Opinion]:
     """Opinions where the children run another program instead."""
-    monkeypatch.setattr(run, "START", program.replace("{", "{{").replace("}", "}}"))
+    monkeypatch.setattr(parent, "START", program.replace("{", "{{").replace("}", "}}"))
     return ask(path, "torch-zip", timeout=timeout)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.sandbox import parent
 from scanner import run
 from scanner.pickles import scan
 from tests.attacks import ATTACKS, os_system_checkpoint
@@ -24,20 +25,6 @@ from tests.scanner.honest_kinds import HONEST_KINDS
 
 LINUX = platform.system() == "Linux" and platform.machine() in ("x86_64", "aarch64")
 pytestmark = pytest.mark.skipif(not LINUX, reason="the system-call filter is written for Linux on x86_64 and aarch64")
-
-
-@pytest.fixture(scope="module")
-def canary() -> dict[str, str]:
-    found = run.probe()
-    assert "seccomp" in found["sandbox"]
-    answers = found["canary"]
-    assert isinstance(answers, dict)
-    return answers
-
-
-@pytest.mark.parametrize("door", ["open", "create", "socket", "fork", "exec", "kill", "stat", "code", "code later", "x32"])
-def test_the_child_cannot(door: str, canary: dict[str, str]) -> None:
-    assert canary[door] == "EPERM"
 
 
 def test_scan_reports_its_layers(tmp_path: Path) -> None:
@@ -117,20 +104,9 @@ def test_child_that_runs_out_of_memory_says_so(tmp_path: Path, monkeypatch: pyte
     assert "memory" in report["findings"][0]["message"]
 
 
-def test_time_that_something_swallows_is_over_again() -> None:
-    """`watch` raises once more when the first was lost, and never after it was called off."""
-    code = "import sys, time; sys.path.insert(0, sys.argv[1]); from scanner.sandbox import watch\n"
-    code += "class Over(BaseException): pass\n"
-    code += "finish = watch(0.05, Over); seen = 0\n"
-    code += "for _ in range(2):\n    try:\n        time.sleep(5)\n    except Over:\n        seen += 1\n"
-    code += "finish(); time.sleep(1.5); print(seen)"
-    done = subprocess.run([sys.executable, "-I", "-c", code, run.ROOT], capture_output=True, timeout=20, check=False)
-    assert done.stdout.strip() == b"2", done.stderr
-
-
 def test_silent_child_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "GRACE", 0.1)
-    monkeypatch.setattr(run, "START", "while True: pass")
+    monkeypatch.setattr(parent, "GRACE", 0.1)
+    monkeypatch.setattr(parent, "START", "while True: pass")
     path = tmp_path / "stored"
     path.write_bytes(torch_zip())
     report = run.scan_path(path, name="model.ckpt", timeout=0.2)
@@ -138,41 +114,8 @@ def test_silent_child_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "0.2 seconds" in report["findings"][0]["message"]
 
 
-def test_processor_time_is_limited_softly_before_it_is_limited_hard() -> None:
-    """The soft limit is told by SIGXCPU, which `watch` turns into an answer; the hard one two seconds later needs no help."""
-    code = "import resource, sys; sys.path.insert(0, sys.argv[1]); from scanner.sandbox import lock, watch\n"
-    code += "class Over(BaseException): pass\n"
-    code += "watch(60, Over); lock(cpu_seconds=1, answer_bytes=1 << 20)\n"
-    code += "try:\n    while True: sum(range(1000))\nexcept Over: print('over')"
-    done = subprocess.run([sys.executable, "-I", "-c", code, run.ROOT], capture_output=True, timeout=20, check=False)
-    assert done.stdout.strip() == b"over", done.stderr
-
-
-def test_any_function_can_be_a_child(tmp_path: Path) -> None:
-    """`run_child` with another entry: here the interpreter's own `json.tool`, which fails on our orders and says nothing."""
-    path = tmp_path / "stored"
-    path.write_bytes(b"")
-    with path.open("rb") as file:
-        assert run.run_child("json.tool:main", file.fileno(), [], timeout=20) == (2, b"")
-        for entry in ("json.tool", "json.tool:", ":main", "a b:main", "os:system('x')", "os.:system"):
-            with pytest.raises(ValueError, match="module:function"):
-                run.run_child(entry, file.fileno(), [], timeout=20)
-
-
-def test_child_has_installed_packages_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        run, "START", "import importlib.util, os; print(bool(importlib.util.find_spec('numpy')), set(os.environ) - {'LC_CTYPE'})"
-    )
-    path = tmp_path / "stored"
-    path.write_bytes(b"")
-    with path.open("rb") as file:
-        for wanted in (True, False):
-            code, said = run.run_child(run.SCAN, file.fileno(), [], timeout=20, site_packages=wanted)
-            assert (code, said) == (0, f"{wanted} set()\n".encode())
-
-
 def test_killed_child_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "START", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(parent, "START", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert_unscanned(tmp_path, f"signal {signal.SIGKILL.value}")
 
 
@@ -193,7 +136,7 @@ def test_killed_child_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_child_that_answers_nonsense_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str) -> None:
-    monkeypatch.setattr(run, "START", program)
+    monkeypatch.setattr(parent, "START", program)
     assert_unscanned(tmp_path, sentence)
 
 
@@ -212,7 +155,7 @@ def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
 
 def test_hopeless_child_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "pid"
-    monkeypatch.setattr(run, "START", f"import os, time; open({str(marker)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    monkeypatch.setattr(parent, "START", f"import os, time; open({str(marker)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
     path = tmp_path / "stored"
     path.write_bytes(torch_zip())
     assert run.scan_path(path, name="model.ckpt", timeout=1)["verdict"] == "error"

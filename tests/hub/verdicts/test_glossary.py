@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from hub.verdicts import glossary
-from scanner import run
+from registry.sandbox import canary
 from scanner.pickles import scan
 from scanner.pickles.policy import ALLOWED, DANGEROUS, NAME_ONLY, UNKNOWN
 from tests.attacks import ATTACKS
@@ -52,7 +52,7 @@ def test_the_words_on_imports_are_those_of_the_policy() -> None:
 
 
 def test_the_layers_of_this_machine_are_explained() -> None:
-    layers = run.probe()["sandbox"]
+    layers = canary.probe()["sandbox"]
     assert layers
     assert all(glossary.layer(name) for name in layers)
     assert glossary.layer("prayer") == ""
