@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 
 from inference.models import Derivative
 from inference.weights.convert import convert, derived_metadata
+from inference.weights.offers import worthwhile
 from inference.weights.outcome import CONVERTER_VERSION
-from inference.weights.recipe import Recipe, twin_recipe, variant_suffix, worthwhile
+from inference.weights.recipe import Recipe, twin_recipe, variant_suffix
 from registry import intake, lifecycle, storage, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState

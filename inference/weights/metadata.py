@@ -84,10 +84,13 @@ def derived_metadata(directory: TensorDirectory, recipe: Recipe, *, source_sha25
     tensors prove them and the creator wrote none; `title` is its `modelspec.title`, left out where nobody gave one.
     """
     kept = _without_places(directory.metadata)
-    made = {"weighhouse.keep": recipe.keep, "weighhouse.precision": recipe.precision, "weighhouse.converter": CONVERTER_VERSION}
-    if source_sha256:
-        made["weighhouse.source_sha256"] = source_sha256.lower()
-    return {"format": "pt", **_model_spec(directory, title), **kept, **made, **_values(directory)}
+    of_source = {"weighhouse.source_sha256": source_sha256.lower()} if source_sha256 else {}
+    return {"format": "pt", **_model_spec(directory, title), **kept, **made_by(recipe), **of_source, **_values(directory)}
+
+
+def made_by(recipe: Recipe) -> dict[str, str]:
+    """The entries that differ between the variants of one file."""
+    return {"weighhouse.keep": recipe.keep, "weighhouse.precision": recipe.precision, "weighhouse.converter": CONVERTER_VERSION}
 
 
 def notes_of(directory: TensorDirectory) -> list[str]:

@@ -105,7 +105,8 @@ def _choose(named: Named, recipe: Recipe, dropped: dict[str, Dropped], notes: li
         notes.append(f"{len(used)} tensors were replaced by their EMA averages.")
         for name in used:
             dropped.setdefault("replaced by EMA", Dropped()).add(name, named.tensors[name])
-        averages = {name: entry for name, entry in averages.items() if name not in {ema_name(weight) for weight in used}}
+        taken = {ema_name(weight) for weight in used}
+        averages = {name: entry for name, entry in averages.items() if name not in taken}
     for name, entry in averages.items():
         reason = "EMA counters" if name in EMA_COUNTERS else ("EMA" if recipe.keep == "weights" else "EMA without a weight of its name")
         dropped.setdefault(reason, Dropped()).add(name, entry)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from registry.formats.directory import TensorDirectory
-from registry.identify.detect import identify
-from registry.identify.keys import unwrap
-
 Keep = Literal["all", "weights", "ema"]
 Precision = Literal["keep", "fp32", "fp16", "bf16"]
 
@@ -60,17 +56,3 @@ def variant_suffix(recipe: Recipe) -> str:
     """What a variant's file name adds to its source's: "-pruned-fp16", "-ema-fp16"; nothing for the twin."""
     kept = {"all": "", "weights": "-pruned", "ema": "-ema"}[recipe.keep]
     return kept + ("" if recipe.precision == "keep" else f"-{recipe.precision}")
-
-
-def worthwhile(directory: TensorDirectory) -> list[Recipe]:
-    """The variants that a visitor would choose over the file itself: half the size, or free of what inference does not read.
-
-    Only for files that hold a diffusion model; a LoRA or an autoencoder gains little, and half precision breaks some of the latter.
-    """
-    if identify(directory).kind not in {"checkpoint", "unet"}:
-        return []
-    named = unwrap(directory)
-    kept = [entry for name, entry in named.tensors.items() if not name.startswith("model_ema.")]
-    precision: Precision = "fp16" if any(entry.dtype in WIDE for entry in kept) else "keep"
-    recipes = [Recipe("weights", precision)] if precision == "fp16" or named.has_ema else []
-    return [*recipes, Recipe("ema", precision)] if named.has_ema else recipes

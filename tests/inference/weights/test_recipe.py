@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from inference.weights.offers import worthwhile
 from inference.weights.plan import make_plan
-from inference.weights.recipe import Recipe, twin_recipe, variant_suffix, worthwhile
+from inference.weights.recipe import Recipe, twin_recipe, variant_suffix
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.formats.errors import FormatError, LimitExceeded
 from tests import tiny
