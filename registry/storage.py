@@ -18,7 +18,9 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, storages
 
+from registry.formats.reader import FileReader, Reader
 from registry.models import Blob
+from registry.remote import StoredReader
 
 COPY_CHUNK = 4 * 2**20
 
@@ -85,6 +87,18 @@ def local_path(blob: Blob) -> Iterator[Path]:
         with path.open("wb") as target:
             bucket(alias_of(blob)).download_fileobj(name, target)
         yield path
+
+
+@contextmanager
+def reader(blob: Blob) -> Iterator[Reader]:
+    """The blob's bytes by offset, wherever they lie: nothing is copied first. A `FileReader` on local disk (it has `fileno`)."""
+    name = blob_name(blob.sha256)
+    if on_disk(alias_of(blob)):
+        with path_of(alias_of(blob), name).open("rb") as file:
+            yield FileReader(file.fileno())
+        return
+    with StoredReader(bucket(alias_of(blob)), name) as stored:
+        yield stored
 
 
 def place_file(path: Path, sha256: str) -> None:
