@@ -6,9 +6,13 @@ smaller bounds, names and metadata that are text.
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
+from dataclasses import dataclass
 from math import prod
+from operator import itemgetter
+from threading import Lock
 from typing import Any, NoReturn
 
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry, row_major
@@ -25,6 +29,8 @@ MAX_NUMBERS = 16 * MAX_TENSORS
 MAX_QUOTES = 10 * MAX_TENSORS + 100_000
 """A tensor's entry has ten, an entry of the metadata four (those within a text are escaped, and do not count)."""
 MAX_DIMENSIONS = 32
+FIELDS = frozenset({"dtype", "shape", "data_offsets"})
+INTEGERS = frozenset({int})
 SUB_BYTE = frozenset({"F4", "F6_E2M3", "F6_E3M2"})
 
 
@@ -33,43 +39,103 @@ def looks_like_safetensors(head: bytes) -> bool:
     return len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < 1 << 40
 
 
+Row = tuple[str, str, tuple[int, ...], int, int]
+"""Name, dtype, shape, begin and end of one tensor; bytes from the start of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A checked header without its file: the tensors in file order, which follow each other without a gap from byte 0 of the data."""
+
+    rows: tuple[Row, ...]
+    metadata: dict[str, str]
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes that the tensors fill."""
+        return self.rows[-1][4] if self.rows else 0
+
+    def check_size(self, available: int) -> None:
+        """Raises `FormatError` unless exactly the tensors' bytes follow the header: bytes that belong to none could be anything."""
+        if self.data_bytes < available:
+            raise FormatError("S-TRAILING", "There are bytes behind the last tensor. Save the file again with the safetensors library.")
+        if self.data_bytes > available:
+            raise FormatError("F-TRUNCATED", "The file ends before its last tensor; upload the whole file.")
+
+
 def read_safetensors(window: Window) -> TensorDirectory:
     """Where every tensor lies, one storage a tensor, in file order; raises `FormatError` with an "S-" code."""
-    header, start = _header_bytes(window)
-    entries = _parse(header)
-    metadata = _metadata(entries.pop("__metadata__", {}))
-    rows = sorted((_row(name, info) for name, info in entries.items()), key=lambda row: row[3:])
-    _check_tiling(rows, window.size - start)
-    storages = tuple(Storage(name, start + begin, end - begin) for name, _, _, begin, end in rows)
-    tensors = tuple(TensorEntry((name,), dtype, shape, index, 0, row_major(shape)) for index, (name, dtype, shape, _, _) in enumerate(rows))
-    return TensorDirectory("safetensors", storages, tensors, metadata)
-
-
-Row = tuple[str, str, tuple[int, ...], int, int]
-
-
-def _header_bytes(window: Window) -> tuple[bytes, int]:
-    """The JSON header and the offset of the first data byte."""
     if window.size < 8:
         raise FormatError("F-TRUNCATED", "The file is too short to be safetensors.")
-    (length,) = struct.unpack("<Q", window.read(0, 8))
+    length = header_length(window.read(0, 8))
+    header, start = parse_header(window.read(8, length)), 8 + length
+    header.check_size(window.size - start)
+    storages = tuple(Storage(name, start + begin, end - begin) for name, _, _, begin, end in header.rows)
+    tensors = tuple(
+        TensorEntry((name,), dtype, shape, index, 0, row_major(shape)) for index, (name, dtype, shape, _, _) in enumerate(header.rows)
+    )
+    return TensorDirectory("safetensors", storages, tensors, header.metadata)
+
+
+def header_length(head: bytes) -> int:
+    """Bytes of JSON that the first 8 bytes of a file announce; raises `FormatError` if that is more than is read."""
+    (length,) = struct.unpack("<Q", head)
     if length > MAX_HEADER:
         raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header is larger than {MAX_HEADER >> 20} MB; no model needs that.")
-    header = window.read(8, length)
+    return int(length)
+
+
+def parse_header(header: bytes) -> Header:
+    """The JSON header (at most `MAX_HEADER` bytes of it), checked in itself; what follows it is for `Header.check_size` to compare.
+
+    Raises `FormatError` with an "S-" code.
+    """
     # Counted before parsing: a list of a million empty lists costs far more memory parsed than as text.
     if header.count(b"{") > 2 * MAX_TENSORS or header.count(b"[") > 3 * MAX_TENSORS or header.count(b",") > MAX_NUMBERS:
         raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header describes more than {MAX_TENSORS} tensors.")
     if header.count(b'"') - header.count(b'\\"') > MAX_QUOTES:
         raise LimitExceeded("S-HEADER-SIZE", "The safetensors header holds more names than a model has.")
-    return header, 8 + length
+    with _no_cycles_sought:
+        entries = _parse(header)
+        metadata = _metadata(entries.pop("__metadata__", {}))
+        rows = sorted((_row(name, info) for name, info in entries.items()), key=itemgetter(3, 4))
+    _check_tiling(rows)
+    return Header(tuple(rows), metadata)
+
+
+class _Pause:
+    """Keeps the collector of cycles from looking at a growing header again and again, which takes half of the time; JSON has no cycles.
+
+    Threads may be inside of it together: the collector is as it was when the last one leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._was_on = Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._was_on:
+                gc.enable()
+
+
+_no_cycles_sought = _Pause()
 
 
 def _parse(header: bytes) -> dict[str, Any]:
     if not header.startswith(b"{"):
         raise FormatError("S-JSON", "The safetensors header does not start as it must.", offset=8)
+    whole = _count if b"-" in header else int  # the check is a call for every number, and mostly there is no minus to be found
     try:
         parsed = json.loads(
-            header.decode().rstrip(" "), object_pairs_hook=_unique, parse_int=_count, parse_constant=_refuse, parse_float=_refuse
+            header.decode().rstrip(" "), object_pairs_hook=_unique, parse_int=whole, parse_constant=_refuse, parse_float=_refuse
         )
     except FormatError:
         raise
@@ -120,37 +186,38 @@ def _encodable(text: str) -> bool:
 
 def _row(name: str, info: Any) -> Row:
     """One checked header entry: name, dtype, shape, begin and end (bytes from the start of the data)."""
-    label = printable(name)
-    if not is_plain(name) or not name or len(name) > 1024:
-        raise FormatError("S-NAME", "A tensor's name is empty, too long or holds characters that are not text.", where=label)
-    if not isinstance(info, dict) or set(info) != {"dtype", "shape", "data_offsets"}:
-        raise FormatError("S-ENTRY", "An entry of the safetensors header lacks a field or has one too many.", where=label)
+    if not name or len(name) > 1024 or not is_plain(name):
+        raise _wrong("S-NAME", "A tensor's name is empty, too long or holds characters that are not text.", name)
+    if not isinstance(info, dict) or info.keys() != FIELDS:
+        raise _wrong("S-ENTRY", "An entry of the safetensors header lacks a field or has one too many.", name)
     dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
     if not _whole(shape) or not _whole(offsets) or len(offsets) != 2 or len(shape) > MAX_DIMENSIONS:
-        raise FormatError("S-ENTRY", "A tensor's shape or place must be whole, non-negative numbers.", where=label)
+        raise _wrong("S-ENTRY", "A tensor's shape or place must be whole, non-negative numbers.", name)
     if not isinstance(dtype, str) or dtype not in SIZES:
         if isinstance(dtype, str) and dtype in SUB_BYTE:
-            raise Unsupported("S-DTYPE", f"Tensors of type {dtype} are not taken yet; save them as F8 or F16.", where=label)
-        raise FormatError("S-DTYPE", "A tensor has an element type that safetensors does not know.", where=label)
+            raise Unsupported("S-DTYPE", f"Tensors of type {dtype} are not taken yet; save them as F8 or F16.", where=printable(name))
+        raise _wrong("S-DTYPE", "A tensor has an element type that safetensors does not know.", name)
     begin, end = offsets
     if end - begin != prod(shape) * SIZES[dtype]:
-        raise FormatError("S-SIZE", "A tensor's bytes do not match its shape and type.", where=label)
+        raise _wrong("S-SIZE", "A tensor's bytes do not match its shape and type.", name)
     return name, dtype, tuple(shape), begin, end
 
 
+def _wrong(code: str, sentence: str, name: str) -> FormatError:
+    return FormatError(code, sentence, where=printable(name))
+
+
 def _whole(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in values)
+    return isinstance(values, list) and (
+        not values or (INTEGERS.issuperset(map(type, values)) and 0 <= min(values) <= max(values) < 1 << 63)
+    )
 
 
-def _check_tiling(rows: list[Row], available: int) -> None:
-    """Tensors, in order, must fill the data exactly: bytes that belong to none could be anything."""
+def _check_tiling(rows: list[Row]) -> None:
+    """Tensors, in order, must fill the data without gaps; whether they fill all of it is `Header.check_size`'s to say."""
     at = 0
     for name, _, _, begin, end in rows:
         if begin != at:
             code, what = ("S-OVERLAP", "Two tensors share bytes.") if begin < at else ("S-HOLE", "There are bytes between two tensors.")
             raise FormatError(code, f"{what} Save the file again with the safetensors library.", where=printable(name))
         at = end
-    if at < available:
-        raise FormatError("S-TRAILING", "There are bytes behind the last tensor. Save the file again with the safetensors library.")
-    if at > available:
-        raise FormatError("F-TRUNCATED", "The file ends before its last tensor; upload the whole file.")

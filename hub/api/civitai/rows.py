@@ -22,6 +22,8 @@ from registry.lifecycle import FileState
 from registry.models import BlobHash, Entry, File, Role, Version
 from scanner.models import ScanReport
 
+HASH_KINDS = ("AutoV1", "AutoV2", "AutoV3", "SHA256", "CRC32", "BLAKE3")
+"""What this protocol's `hashes` may hold (Civitai's ModelHashType); kinds of our own are looked up by, but not told here."""
 HELD_STATES = (FileState.DANGER, FileState.QUARANTINED)
 
 
@@ -178,7 +180,8 @@ def add_hashes(files: Iterable[FileRow]) -> None:
     for file in files:
         if file.blob_id is not None:
             file.hashes = by_blob[file.blob_id]
-    for blob_id, kind, value in BlobHash.objects.filter(blob_id__in=by_blob).values_list("blob_id", "kind", "value"):
+    rows = BlobHash.objects.filter(blob_id__in=by_blob, kind__in=HASH_KINDS)
+    for blob_id, kind, value in rows.values_list("blob_id", "kind", "value"):
         by_blob[blob_id][kind] = value
 
 

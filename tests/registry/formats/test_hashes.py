@@ -1,10 +1,12 @@
-"""The six hashes against hashlib, zlib, blake3 and safetensors themselves, at every size where a definition changes."""
+"""The hashes against hashlib, zlib, blake3 and safetensors themselves, at every size where a definition changes."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import os
+import pty
 import random
 import subprocess
 import sys
@@ -107,7 +109,59 @@ def test_error_of_the_copy_is_raised(tmp_path: Path) -> None:
         hash_file(io.BytesIO(some_bytes(CHUNK)), copy_to=full)
 
 
+def command(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", "registry.formats.hashes", *arguments], input=data, capture_output=True, check=False)
+    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def test_command_prints_the_hashes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"hello world")
-    done = subprocess.run([sys.executable, "-m", "registry.formats.hashes", str(tmp_path / "f")], capture_output=True, check=True)
-    assert json.loads(done.stdout)["SHA256"] == hashlib.sha256(b"hello world").hexdigest().upper()
+    done = command(str(tmp_path / "f"))
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (told["size_bytes"], told["CRC32"]) == (11, "85114A0D")
+    assert told["SHA256"] == hashlib.sha256(b"hello world").hexdigest().upper()
+
+
+def test_command_reads_standard_input_and_tells_of_tensors() -> None:
+    done = command("-", "--tensors", data=save({"a": np.arange(4, dtype=np.uint8)}))
+    assert json.loads(done.stdout)["tensors"] == {"a": blake3(bytes(range(4))).hexdigest()[:32]}
+
+
+def test_command_says_in_a_sentence_which_files_cannot_be_read_and_goes_on_with_the_others(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"hello world")
+    done = command(str(tmp_path / "none"), str(tmp_path), str(tmp_path / "f"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}/none cannot be read: No such file or directory.",
+        f"{tmp_path} cannot be read: Is a directory.",
+    ]
+    assert [told["file"] for told in json.loads(done.stdout)] == [f"{tmp_path}/f"]
+
+
+def test_command_checks_a_hash_of_any_kind(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"hello world")
+    assert command(str(tmp_path / "f"), "--check", hashlib.sha256(b"hello world").hexdigest()).returncode == 0
+    assert command(str(tmp_path / "f"), "--check", "85114a0d").returncode == 0
+    done = command(str(tmp_path / "f"), "--check", "deadbeef")
+    assert (done.returncode, "is another file" in done.stderr) == (1, True)
+
+
+def test_command_prints_a_table_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"hello world")
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as screen:
+        subprocess.run([sys.executable, "-m", "registry.formats.hashes", str(tmp_path / "f")], stdout=theirs, check=True)
+        os.close(theirs)
+        shown = screen.read(4096).decode()
+    assert shown.startswith(f"{tmp_path}/f: 11 bytes")
+    assert "CRC32    85114A0D" in shown
+
+
+def test_error_of_the_source_is_raised() -> None:
+    class Failing(io.RawIOBase):
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        hash_file(Failing())  # type: ignore[arg-type]

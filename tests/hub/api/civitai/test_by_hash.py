@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.utils import timezone
+from safetensors.numpy import save
 
 from registry import catalog
+from registry.formats.hashes import hash_file
 from registry.models import File, User
 from tests.hub.api.civitai.conftest import Get
 from tests.hub.published import published_entry, published_file, published_version
@@ -29,6 +33,15 @@ def test_every_kind_finds_the_version(get: Get, file: File, kind: str) -> None:
         body = get(ADDRESS + spelling).json()
         assert body["id"] == file.version_id
         assert body["files"][0]["hashes"][kind] == value
+
+
+def test_the_hash_of_the_tensors_finds_it_and_is_not_told(get: Get, creator: User) -> None:
+    """Civitai's `hashes` has six kinds; programs that read it know no others."""
+    file = published_file(creator, save({"a": np.arange(6, dtype=np.float32)}, {"title": "one"}))
+    other = hash_file(io.BytesIO(save({"a": np.arange(6, dtype=np.float32)}, {"title": "another"})))
+    body = get(ADDRESS + str(other.content)).json()
+    assert body["id"] == file.version_id
+    assert set(body["files"][0]["hashes"]) == {"SHA256", "AutoV2", "AutoV3", "BLAKE3", "CRC32"}
 
 
 @pytest.mark.parametrize(("kind", "length"), [("SHA256", 8), ("SHA256", 12), ("SHA256", 63), ("AutoV3", 8), ("AutoV3", 10)])
