@@ -50,7 +50,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _print(outcome: Outcome) -> None:
-    print(f"{outcome.tensors} tensors, {outcome.size_bytes} bytes, {outcome.seconds:.1f} s, SHA256 {outcome.hashes.sha256.upper()}")
+    sha256 = outcome.hashes.sha256.upper() if outcome.hashes else "not asked for"
+    print(f"{outcome.tensors} tensors, {outcome.size_bytes} bytes, {outcome.seconds:.1f} s, SHA256 {sha256}")
     for reason, dropped in outcome.dropped.items():
         print(f"left out: {dropped.count} tensors, {dropped.size_bytes} bytes ({reason})")
     for note in outcome.notes:

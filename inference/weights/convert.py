@@ -1,181 +1,211 @@
-"""One file of weights into a safetensors file: read by byte range, cast, hashed, written, read again and compared. Never unpickles.
+"""Files of weights into safetensors files: read by byte range, cast, hashed, written, read back and compared. Never unpickles.
 
-Memory stays under 100 MB at any file size. The same source, recipe and metadata give the same bytes.
+Memory stays under 150 MB at any file size (300 where torch casts). The same source, recipe and metadata give the same bytes, on any
+machine. `write_outputs` does the work on open descriptors alone; `convert` and `convert_many` open files, call it and publish.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-import zlib
-from collections.abc import Callable
-from dataclasses import replace
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inference.weights.cast import Array, Losses, cast
+from inference.weights import kernels
+from inference.weights.cast import Caster, cast
 from inference.weights.header import header_bytes
+from inference.weights.lockstep import Lane, Pass
+from inference.weights.metadata import derived_metadata, notes_of
 from inference.weights.newfile import NewFile
-from inference.weights.outcome import CONVERTER_VERSION, Outcome
-from inference.weights.plan import CASTABLE, Plan, Planned, make_plan
+from inference.weights.outcome import Outcome
+from inference.weights.plan import CASTABLE, PLAIN, Plan, make_plan
 from inference.weights.recipe import Recipe, twin_recipe
 from inference.weights.sink import Sink
-from inference.weights.source import Source
-from inference.weights.verify import compare
-from registry.formats.directory import Storage, TensorDirectory
-from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
+from inference.weights.source import Readable, Source
+from inference.weights.verify import reread
+from registry.formats.directory import TensorDirectory
+from registry.formats.hashes import Hashes
+
+__all__ = ["Output", "Progress", "convert", "convert_many", "derived_metadata", "prepare", "write_outputs"]
 
 Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all); writing and comparing each count the tensors' bytes in the output once."""
+"""Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the outputs' tensor bytes once."""
 
-EMBEDDED_HASHES = frozenset({"sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"})
-"""Hashes of the source that its metadata carries: wrong for anything derived, and A1111 believes the first unread."""
+STEP = 1 << 20
+BLOCKS_IN_ALL = 16 << 20
+"""Memory for blocks on their way to the disk; more than two outputs at once have smaller blocks, so that it does not grow with them."""
 
-MAX_VALUES = 64
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file to be made: what of the source, the header's `__metadata__`, and the descriptors of a `NewFile`."""
+
+    recipe: Recipe
+    metadata: dict[str, str]
+    fd: int
+    direct_fd: int | None = None
 
 
 def convert(
-    source: BinaryIO | str | os.PathLike[str],
+    source: Readable,
     directory: TensorDirectory,
     target: str | os.PathLike[str],
     recipe: Recipe,
     *,
     metadata: dict[str, str] | None = None,
     progress: Progress | None = None,
-    allow_overflow: bool = False,
+    hashes: bool = True,
+    check: bool = True,
 ) -> Outcome:
-    """Writes `target`, a safetensors file holding what `recipe` says, and reports on it.
+    """Writes `target`, a safetensors file holding what `recipe` says, and reports on it. `convert_many` for one output."""
+    return convert_many(source, directory, [(recipe, target, metadata)], progress=progress, hashes=hashes, check=check)[0]
 
-    `directory` says where the tensors lie in `source` (an open, seekable file or a path). `metadata` is the header's
-    `__metadata__` as it shall be; without it `derived_metadata` is written. With {"format": "pt"} and precision "keep" the
-    output equals what `safetensors.torch.save_file` writes of the same tensors, byte for byte.
 
-    Raises FormatError where the file is at fault: `weights:truncated`, `weights:crc-mismatch`, `weights:overflow` (a cast
-    would turn finite values into infinity, unless `allow_overflow`) and what `make_plan` raises. OSError (a full disk)
-    leaves no file behind.
+def convert_many(
+    source: Readable,
+    directory: TensorDirectory,
+    wanted: Sequence[tuple[Recipe, str | os.PathLike[str], dict[str, str] | None]],
+    *,
+    progress: Progress | None = None,
+    hashes: bool = True,
+    check: bool = True,
+) -> list[Outcome]:
+    """Writes a file for each (recipe, path, metadata), in one pass over the source; the files appear together, at the end.
+
+    `directory` says where the tensors lie in `source` (a path, an open descriptor or file, or a reader). `metadata` is the header's
+    `__metadata__` as it shall be; for None `derived_metadata` is written. With {"format": "pt"} and precision "keep" an output equals
+    what `safetensors.torch.save_file` writes of the same tensors, byte for byte. `hashes=False` leaves the hashing out, `check=False`
+    the reading back.
+
+    Values too large for a precision become infinite; they are counted by tensor in the outcome, and its `warnings` say so.
+    Raises FormatError where the file is at fault: `weights:truncated`, `weights:crc-mismatch` and what `make_plan` and `header_bytes`
+    raise; WrongOutput for a file that reads back differently. OSError (a full disk) and all the others leave no file behind.
+    """
+    with contextlib.ExitStack() as stack:
+        new = [stack.enter_context(NewFile(target)) for _, target, _ in wanted]
+        outputs = [
+            Output(recipe, derived_metadata(directory, recipe) if metadata is None else metadata, file.fd, file.direct_fd)
+            for (recipe, _, metadata), file in zip(wanted, new, strict=True)
+        ]
+        outcomes = write_outputs(source, directory, outputs, progress=progress, hashes=hashes, check=check)
+        for file in new:
+            file.publish()
+    return outcomes
+
+
+def prepare(directory: TensorDirectory, recipes: Sequence[Recipe]) -> None:
+    """Imports what these conversions need: for a process that will not be able to, once it is locked in."""
+    kernels.choose(_cast_bytes(directory, recipes))
+
+
+def write_outputs(
+    source: Readable,
+    directory: TensorDirectory,
+    outputs: Sequence[Output],
+    *,
+    progress: Progress | None = None,
+    hashes: bool = True,
+    check: bool = True,
+) -> list[Outcome]:
+    """As `convert_many`, into files that are open: opens nothing (unless `source` is a path), publishes nothing.
+
+    Fit for a process that is locked in. It starts threads. Call `prepare` before the lock. Raises as `convert_many` does.
     """
     started = time.monotonic()
-    header_metadata = derived_metadata(directory, recipe) if metadata is None else metadata
-    with Source(source, directory) as opened:
-        plan = make_plan(directory, recipe)
-        for item in plan.tensors:
-            opened.check_bounds(item.entry)
-        _repair_position_ids(plan, opened, recipe)
-        header = header_bytes(plan.tensors, header_metadata)
-        data = sum(item.nbytes for item in plan.tensors)
-        size = len(header) + data
-        work = _Work(opened, plan, progress, 2 * data)
-        with NewFile(target) as new, Sink(new.fd, new.direct_fd, size) as sink:
-            sink.write(header)
-            work.write(sink)
-            if work.total.overflow and not allow_overflow:
-                raise _overflow(work, recipe)
-            hashes = sink.finish()
-            comparison = compare(new.temporary, opened, plan, work.tell)
-            new.publish()
-    return Outcome(
-        recipe=recipe,
-        size_bytes=size,
-        tensors=len(plan.tensors),
-        hashes=hashes,
-        dropped=plan.dropped,
-        shared=plan.shared,
-        notes=plan.notes,
-        values=plan.values,
-        losses=work.total,
-        lossy=work.lossy,
-        crc_checked=len(work.checked),
-        comparison=comparison,
-        seconds=time.monotonic() - started,
-        metadata=header_metadata,
-    )
+    caster = Caster(kernels.choose(_cast_bytes(directory, [output.recipe for output in outputs])))
+    with Source(source, directory) as opened, contextlib.ExitStack() as stack:
+        works = [_Work(output, directory, opened) for output in outputs]
+        data = sum(work.data for work in works)
+        tell = _Teller(progress, data * (2 if check else 1))
+        block = max(1 << 20, BLOCKS_IN_ALL // 4 // max(1, len(works) // 2))
+        for work in works:
+            stack.enter_context(work.start(hashes, block))
+        running = Pass(opened, [work.lane for work in works], caster, tell)
+        running.run()
+        found = [work.finish(hashes) for work in works]
+        for work in works if check else []:
+            work.check(tell)
+    tell.end()
+    return [work.outcome(result, running, time.monotonic() - started) for work, result in zip(works, found, strict=True)]
 
 
-def derived_metadata(directory: TensorDirectory, recipe: Recipe, *, source_sha256: str | None = None) -> dict[str, str]:
-    """The source's own metadata without the hashes that no longer hold, and how this file came to be, under `weighhouse.*`.
+class _Teller:
+    """Counts bytes and passes them on a MiB at a time."""
 
-    What an embedding or a hypernetwork holds beside its tensors (name, steps, layer structure) stays readable as `weighhouse.value.*`.
-    """
-    kept = {key: text for key, text in directory.metadata.items() if key not in EMBEDDED_HASHES and not key.startswith("weighhouse.")}
-    made = {"weighhouse.keep": recipe.keep, "weighhouse.precision": recipe.precision, "weighhouse.converter": CONVERTER_VERSION}
-    if source_sha256:
-        made["weighhouse.source_sha256"] = source_sha256.lower()
-    return {"format": "pt", **kept, **made, **_values(directory)}
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done, self._said = progress, total, 0, 0
 
+    def __call__(self, size: int) -> None:
+        self._done += size
+        if self._progress is not None and self._done - self._said >= STEP:
+            self._said = self._done
+            self._progress(self._done, self._total)
 
-def _values(directory: TensorDirectory) -> dict[str, str]:
-    if not any(isinstance(entry.path[0], int) or entry.path[0] == "string_to_param" for entry in directory.tensors):
-        return {}
-    plain = [other for other in directory.others if other.kind in {"str", "int", "float", "bool"} and len(other.path) <= 2][:MAX_VALUES]
-    return {"weighhouse.value." + printable(".".join(map(str, other.path))): printable(other.text) for other in plain}
+    def end(self) -> None:
+        if self._progress is not None and self._said < self._total:
+            self._progress(self._total, self._total)
 
 
 class _Work:
-    """The pass over the source: what was lost in casts, which storages were checked, how far it has come."""
+    """One output, from its plan to its report."""
 
-    def __init__(self, source: Source, plan: Plan, progress: Progress | None, work_bytes: int) -> None:
-        self.source, self.plan, self.progress, self.work_bytes = source, plan, progress, work_bytes
-        self.total = Losses()
-        self.lossy: dict[str, Losses] = {}
-        self.checked: set[int] = set()
-        self.done = 0
+    lane: Lane
 
-    def tell(self, size: int) -> None:
-        """`size` more bytes of output were written or compared."""
-        self.done += size
-        if self.progress is not None:
-            self.progress(self.done, self.work_bytes)
-
-    def write(self, sink: Sink) -> None:
+    def __init__(self, output: Output, directory: TensorDirectory, source: Source) -> None:
+        self._output = output
+        self.plan = make_plan(directory, output.recipe, output.metadata)
         for item in self.plan.tensors:
-            if item.literal is not None:
-                sink.write(item.literal)
-                self.tell(item.nbytes)
-            else:
-                self._write_tensor(item, sink)
+            source.check_bounds(item.entry)
+        _repair_position_ids(self.plan, source, output.recipe)
+        if output.metadata != PLAIN:
+            self.plan.notes += notes_of(directory)
+        self.header = header_bytes(self.plan.tensors, output.metadata, self.plan.aliases)
+        self.data = sum(item.nbytes for item in self.plan.tensors)
 
-    def _write_tensor(self, item: Planned, sink: Sink) -> None:
-        storage, entry = self.source.storage_of(item.entry), item.entry
-        # Zero is what torch writes where checksums are switched off (set_crc32_options); no bytes but none have it, in practice.
-        unchecked = bool(storage.crc32) and entry.storage not in self.checked
-        on_the_way = unchecked and self.source.covers_storage(entry)
-        if unchecked and not on_the_way:
-            self._check_crc(entry.storage, storage, self.source.crc32(storage))
-        crc, losses = 0, Losses()
-        for values in self.source.chunks(entry):
-            if on_the_way:
-                crc = zlib.crc32(as_bytes(values), crc)
-            out, lost = cast(values, entry.dtype, item.dtype)
-            losses.add(lost)
-            sink.write(as_bytes(out))
-            self.tell(out.nbytes)
-        if on_the_way:
-            self._check_crc(entry.storage, storage, crc)
-        if losses.any():
-            self.lossy[item.name] = losses
-            self.total.add(losses)
+    def start(self, hashes: bool, block: int) -> Sink:
+        sink = Sink(self._output.fd, self._output.direct_fd, len(self.header) + self.data, hashes=hashes, block=block)
+        self.lane = Lane(self.plan, sink)
+        sink.begin()
+        sink.write(self.header)
+        return sink
 
-    def _check_crc(self, index: int, storage: Storage, crc: int) -> None:
-        if crc != storage.crc32:
-            sentence = "The checksum inside this file does not match its tensor data: the file is damaged. Upload an undamaged copy."
-            raise FormatError("weights:crc-mismatch", sentence, where=storage.name, offset=storage.start)
-        self.checked.add(index)
+    def finish(self, hashes: bool) -> Hashes | None:
+        if hashes:
+            return self.lane.sink.finish()
+        self.lane.sink.sync()
+        return None
+
+    def check(self, tell: Callable[[int], None]) -> None:
+        reread(self._output.fd, self._output.direct_fd, self.header, self.lane.sink.sections, self.plan.tensors, tell)
+        self.lane.comparison.reread = True
+
+    def outcome(self, hashes: Hashes | None, running: Pass, seconds: float) -> Outcome:
+        return Outcome(
+            recipe=self._output.recipe,
+            size_bytes=len(self.header) + self.data,
+            tensors=len(self.plan.tensors),
+            hashes=hashes,
+            dropped=self.plan.dropped,
+            shared=self.plan.shared,
+            aliases=self.plan.aliases,
+            notes=self.plan.notes,
+            values=self.plan.values,
+            losses=self.lane.total,
+            lossy=self.lane.lossy,
+            crc_checked=running.crc_checked(self.lane),
+            comparison=self.lane.comparison,
+            seconds=seconds,
+            metadata=self._output.metadata,
+        )
 
 
-def as_bytes(values: Array) -> memoryview:
-    """The bytes of a one-dimensional array, without copying."""
-    return values.view(np.uint8).data
-
-
-def _overflow(work: _Work, recipe: Recipe) -> FormatError:
-    names = [name for name, losses in work.lossy.items() if losses.overflow]
-    sentence = (
-        f"{work.total.overflow} values in {len(names)} tensors are too large for {recipe.precision} and would become infinite. "
-        "Choose bf16, or keep the precision of the original."
-    )
-    return FormatError("weights:overflow", sentence, where=names[0])
+def _cast_bytes(directory: TensorDirectory, recipes: Sequence[Recipe]) -> int:
+    """Bytes of float32 and wider that would be cast, at most, over all recipes; each precision is cast once."""
+    wide = sum(entry.nbytes for entry in directory.tensors if entry.dtype in ("F32", "F64"))
+    return wide * len({(recipe.keep == "ema", recipe.precision) for recipe in recipes if recipe.precision in ("fp16", "bf16")})
 
 
 def _repair_position_ids(plan: Plan, source: Source, recipe: Recipe) -> None:

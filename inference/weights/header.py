@@ -15,12 +15,16 @@ from registry.formats.safetensors import MAX_HEADER
 MAX_NAME = 1024
 
 
-def header_bytes(tensors: list[Planned], metadata: dict[str, str]) -> bytes:
+def header_bytes(tensors: list[Planned], metadata: dict[str, str], aliases: dict[str, str] | None = None) -> bytes:
     """Length and header of a file that holds `tensors` in the given order. Metadata is written in the order of its keys.
 
+    `aliases` (a name that was left out -> the name that its tensor has) become entries of the metadata, as in Hugging Face's convert.py.
     Raises LimitExceeded `weights:header-too-large`, and FormatError `weights:name` for names that are no text.
     """
-    table: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    for name in aliases or ():
+        _check_name(name)
+    notes = {**(aliases or {}), **metadata}
+    table: dict[str, object] = {"__metadata__": dict(sorted(notes.items()))} if notes else {}
     at = 0
     for item in tensors:
         _check_name(item.name)

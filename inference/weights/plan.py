@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from inference.weights.quantised import quantised_by
 from inference.weights.recipe import DTYPES, Recipe, stays_exact
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES, WRITE_ORDER
@@ -13,6 +15,12 @@ from registry.identify.keys import EMA, EMA_COUNTERS, TRAINING, Named, ema_name,
 
 CASTABLE: frozenset[str] = frozenset({"F64", "F32", "F16", "BF16"})
 """Types that a precision applies to. 8-bit floats come with scales of their own and are never recast."""
+
+RANK: dict[str, int] = {dtype: rank for rank, dtype in enumerate(WRITE_ORDER)}
+"""dtype -> its place in the order of writing."""
+
+PLAIN = {"format": "pt"}
+"""The whole metadata of a file as torch's users write it: every name is there, and nothing says who made it."""
 
 SLACK = 16 << 20
 MAX_STRIDED = 256 << 20
@@ -53,9 +61,11 @@ class Dropped:
 
 @dataclass(slots=True)
 class Plan:
-    """The output's tensors in writing order; what is dropped, by reason; names that share bytes; remarks for the report.
+    """The output's tensors in writing order; what is dropped, by reason; remarks for the report.
 
-    `values` names the root keys of the source that hold something other than tensors (epoch, hyper-parameters).
+    `aliases`: names that are left out because the tensor is written under another -> that other. `shared`: groups of names that begin
+    at one place of the source and are each written out. `values` names the root keys of the source that hold something other than
+    tensors (epoch, hyper-parameters).
     """
 
     tensors: list[Planned]
@@ -63,20 +73,26 @@ class Plan:
     shared: list[list[str]]
     notes: list[str]
     values: list[str]
+    aliases: dict[str, str] = field(default_factory=dict)
 
     def sort(self) -> None:
         """Into the order of the reference writer: by type, then by name."""
-        self.tensors.sort(key=lambda item: (WRITE_ORDER.index(item.dtype), item.name))
+        self.tensors.sort(key=lambda item: (RANK[item.dtype], item.name))
 
 
-def make_plan(directory: TensorDirectory, recipe: Recipe) -> Plan:
+def make_plan(directory: TensorDirectory, recipe: Recipe, metadata: Mapping[str, str] | None = None) -> Plan:
     """What `recipe` makes of this file.
 
-    Tensors that share bytes are written once under each of their names, as A1111 and Civitai's scanner do: every tool then finds every
-    name. Raises FormatError `weights:no-tensors`, `weights:no-ema`, `weights:ema-shape`, `weights:duplicate-name`,
-    `weights:view-outside`, and LimitExceeded `weights:too-large`.
+    Names that are the very same view are one tensor, written under the name that sorts first; the others are recorded as aliases, the
+    way Hugging Face's convert.py does. A name that is a key of `metadata` cannot be recorded there, so it is written out; with `PLAIN`
+    metadata all are, as A1111 and Civitai's scanner do.
+
+    Raises FormatError `weights:no-tensors`, `weights:no-ema`, `weights:ema-shape`, `weights:duplicate-name`, `weights:quantised` (with
+    a precision), `weights:view-outside`, and LimitExceeded `weights:too-large`.
     """
     named = unwrap(directory)
+    if recipe.precision != "keep":
+        _refuse_quantised(named)
     dropped: dict[str, Dropped] = {}
     for entry in named.outside:
         reason = "training state" if str(entry.path[0]) in TRAINING else f"outside of {named.root}"
@@ -86,9 +102,11 @@ def make_plan(directory: TensorDirectory, recipe: Recipe) -> Plan:
     if not chosen:
         raise FormatError("weights:no-tensors", "No tensor of this file is model weights, so there is nothing to convert.")
     _check(directory, chosen)
-    planned = [Planned(name, _dtype(name, entry, recipe), entry) for name, entry in chosen.items()]
+    aliases = {} if metadata == PLAIN else _aliases(chosen, recipe, frozenset(metadata or ()))
+    written = {name: entry for name, entry in chosen.items() if name not in aliases}
+    planned = [Planned(name, _dtype(name, entry, recipe), entry) for name, entry in written.items()]
     values = sorted({str(other.path[0]) for other in directory.others if other.path})
-    plan = Plan(planned, dropped, _shared(chosen), notes, values)
+    plan = Plan(planned, dropped, _shared(written), notes, values, aliases)
     plan.sort()
     return plan
 
@@ -157,6 +175,29 @@ def span(entry: TensorEntry) -> int:
     if prod(entry.shape) == 0:
         return 0
     return (1 + sum((size - 1) * step for size, step in zip(entry.shape, entry.stride, strict=True))) * SIZES[entry.dtype]
+
+
+def _refuse_quantised(named: Named) -> None:
+    found = quantised_by(named.tensors)
+    if found is not None:
+        raise FormatError(
+            "weights:quantised",
+            f"The weights of this file are quantised ({found[0]}): their numbers mean nothing without the scales beside them, so they "
+            "cannot be given another precision. Keep the precision, or start from the unquantised file.",
+            where=found[1],
+        )
+
+
+def _aliases(chosen: dict[str, TensorEntry], recipe: Recipe, taken: frozenset[str]) -> dict[str, str]:
+    """Names to leave out -> the name that the same view keeps. Views of the same bytes in another shape or type are not the same."""
+    first: dict[tuple[object, ...], str] = {}
+    aliases: dict[str, str] = {}
+    for name in sorted(chosen):
+        entry = chosen[name]
+        view = (entry.storage, entry.offset, entry.shape, entry.stride, entry.dtype, _dtype(name, entry, recipe))
+        if entry.numel and first.setdefault(view, name) != name and name not in taken:
+            aliases[name] = first[view]
+    return aliases
 
 
 def _shared(chosen: dict[str, TensorEntry]) -> list[list[str]]:

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from inference.weights.convert import convert, derived_metadata
+from inference.weights.outcome import CONVERTER_VERSION
 from inference.weights.recipe import Recipe
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.formats.errors import FormatError, LimitExceeded
@@ -109,11 +110,34 @@ def test_ema_variant_of_a_file_without_averages_is_refused(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["a.ckpt"]
 
 
-def test_shared_tensors_are_written_under_every_name_and_reported(tmp_path: Path) -> None:
-    torch.save(odd_tensors(), tmp_path / "a.pt")
-    outcome = convert(tmp_path / "a.pt", tiny.read_directory(tmp_path / "a.pt"), tmp_path / "b.safetensors", Recipe())
-    assert ["shared one", "shared two"] in outcome.shared
-    assert torch.equal(load_file(tmp_path / "b.safetensors")["shared two"], torch.full((5,), 7.0))
+def test_a_tensor_with_two_names_is_written_once_and_the_other_name_recorded(tmp_path: Path) -> None:
+    state = {
+        "b": (shared := torch.full((5,), 7.0)),
+        "a": shared,
+        "whole": (base := torch.arange(10.0)),
+        "half": base[:5],
+        "row": base[None],
+    }
+    torch.save(state, tmp_path / "a.pt")
+    directory = tiny.read_directory(tmp_path / "a.pt")
+    outcome = convert(tmp_path / "a.pt", directory, tmp_path / "b.safetensors", Recipe())
+    with safe_open(tmp_path / "b.safetensors", "pt") as file:
+        assert (outcome.aliases, file.metadata()["b"]) == ({"b": "a"}, "a")
+    found = load_file(tmp_path / "b.safetensors")
+    assert set(found) == {"a", "half", "row", "whole"}
+    assert all(torch.equal(tensor, state[name]) for name, tensor in found.items())
+    assert outcome.shared == [["half", "row", "whole"]]
+    assert outcome.to_json()["aliases"] == {"b": "a"}
+
+
+def test_a_name_that_metadata_has_already_is_written_out(tmp_path: Path) -> None:
+    shared = torch.full((5,), 7.0)
+    torch.save({"a": shared, "title": shared, "z": shared}, tmp_path / "a.pt")
+    outcome = convert(tmp_path / "a.pt", tiny.read_directory(tmp_path / "a.pt"), tmp_path / "b", Recipe(), metadata={"title": "Lantern"})
+    with safe_open(tmp_path / "b", "pt") as file:
+        assert file.metadata() == {"title": "Lantern", "z": "a"}
+        assert set(file.keys()) == {"a", "title"}
+    assert outcome.aliases == {"z": "a"}
 
 
 def test_other_roots_become_plain_names(tmp_path: Path) -> None:
@@ -144,8 +168,11 @@ def test_metadata_keeps_the_source_s_own_but_not_its_hashes(tmp_path: Path) -> N
     convert(source, directory, tmp_path / "b.safetensors", recipe, metadata=metadata)
     with safe_open(tmp_path / "b.safetensors", "pt") as file:
         got = file.metadata()
-    ours = {"weighhouse.source_sha256": "ab" * 32, "weighhouse.keep": "all", "weighhouse.precision": "bf16", "weighhouse.converter": "1"}
-    assert got == {"format": "pt", **tiny.KOHYA, **ours}
+    assert got == metadata
+    assert got["weighhouse.source_sha256"] == "ab" * 32
+    assert got["weighhouse.converter"] == CONVERTER_VERSION
+    assert set(tiny.KOHYA) < set(got)
+    assert not {"sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"} & set(got)
 
 
 def test_same_source_and_recipe_give_the_same_bytes(tmp_path: Path) -> None:
@@ -163,15 +190,16 @@ def test_open_file_is_as_good_as_a_path(tmp_path: Path) -> None:
     assert (tmp_path / "b").read_bytes() == source.read_bytes()
 
 
-def test_values_too_large_for_half_are_refused_and_named(tmp_path: Path) -> None:
-    save_file({"fine": torch.ones(3), "huge": torch.tensor([1.0, 1e6, -1e6])}, tmp_path / "a.safetensors")
+def test_values_too_large_for_half_become_infinite_and_are_warned_about(tmp_path: Path) -> None:
+    save_file({"fine": torch.ones(3), "huge": torch.tensor([1.0, 65519.0, 65520.0, -1e6])}, tmp_path / "a.safetensors")
     directory = tiny.read_directory(tmp_path / "a.safetensors")
-    with pytest.raises(FormatError, match="weights:overflow: 2 values in 1 tensors") as refusal:
-        convert(tmp_path / "a.safetensors", directory, tmp_path / "b", Recipe("all", "fp16"))
-    assert refusal.value.where == "huge"
-    assert os.listdir(tmp_path) == ["a.safetensors"]
-    outcome = convert(tmp_path / "a.safetensors", directory, tmp_path / "b", Recipe("all", "fp16"), allow_overflow=True)
+    outcome = convert(tmp_path / "a.safetensors", directory, tmp_path / "b", Recipe("all", "fp16"))
+    assert load_file(tmp_path / "b")["huge"].tolist() == [1.0, 65504.0, float("inf"), float("-inf")]
     assert (outcome.losses.overflow, list(outcome.lossy)) == (2, ["huge"])
+    assert (outcome.comparison.rounded, outcome.comparison.max_abs_error, outcome.comparison.worst) == (1, 15.0, "huge")
+    assert outcome.warnings == outcome.to_json()["warnings"]
+    assert "2 values in 1 tensors are too large for fp16 and became infinite (huge)" in outcome.warnings[0]
+    assert convert(tmp_path / "a.safetensors", directory, tmp_path / "c", Recipe("all", "bf16")).warnings == []
 
 
 def test_infinities_and_underflow_are_counted_by_tensor(tmp_path: Path) -> None:
@@ -179,6 +207,7 @@ def test_infinities_and_underflow_are_counted_by_tensor(tmp_path: Path) -> None:
     outcome = convert(tmp_path / "a.safetensors", tiny.read_directory(tmp_path / "a.safetensors"), tmp_path / "b", Recipe("all", "fp16"))
     assert (outcome.lossy["a"].nonfinite, outcome.lossy["b"].underflow) == (2, 1)
     assert outcome.to_json()["losses"] == {"overflow": 0, "underflow": 1, "nonfinite": 2}
+    assert outcome.to_json()["comparison"]["nan_kept"] == 1
 
 
 def test_position_ids_that_became_floats_are_written_as_integers_and_said(tmp_path: Path) -> None:
