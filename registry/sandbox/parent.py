@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = str(Path(__file__).resolve().parents[2])
-START = f"""import importlib, sys
+START = f"""import importlib, sys, traceback
 sys.path.insert(0, {ROOT!r})
 module, _, function = sys.argv.pop(1).partition(":")
-getattr(importlib.import_module(module), function)()"""
+try:
+    getattr(importlib.import_module(module), function)()
+except Exception:
+    sys.exit(print(traceback.format_exc()[-4000:]) or 1)"""
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer that are read from a child; the tensor directory of an SDXL checkpoint is about 0.4 MB."""
@@ -62,7 +65,8 @@ def run_child(
     secrets) says, with `fds` and nothing else open, and finds its orders by `child.orders()`; to lock itself in is its own duty. `told` are
     further orders of any length, for `child.told()`. `timeout` is in seconds, after which it is to end by itself (`child.watch`); it is
     killed `GRACE` later. Without `site_packages` it has the standard library alone. With `heard`, all but the last line that it says is
-    handed over on the way, as JSON, and what it said is the last line. `cancelled` is asked `ASK_EVERY` so many seconds.
+    handed over on the way, as JSON, and what it said is the last line. `cancelled` is asked every `ASK_EVERY` seconds.
+    A program that raises ends with 1 and says its traceback.
     Raises `Cancelled`, and `ValueError` for an odd `entry`. Whatever is raised here, the child is dead.
     """
     module, colon, function = entry.partition(":")

@@ -101,3 +101,7 @@ def ask_behind_the_end() -> None:
     given = orders()
     os.write(given.fds[0], registry.sandbox.ranges._REQUEST.pack(int(given.arguments[0]), 1))
     say({"answer": os.read(given.fds[1], 10).hex()})
+
+
+def raise_something() -> None:
+    raise LookupError("nothing there")

@@ -184,3 +184,10 @@ def test_child_has_installed_packages_only_when_asked_for(tmp_path: Path, monkey
         for wanted in (True, False):
             code, said = run_child(PROGRAMS + "echo", file.fileno(), [], timeout=20, site_packages=wanted)
             assert (code, said) == (0, f"{wanted} set()\n".encode())
+
+
+def test_a_program_that_raises_ends_with_the_reason() -> None:
+    with open(os.devnull, "rb") as nothing:
+        code, answer = run_child(PROGRAMS + "raise_something", nothing.fileno(), [], timeout=20)
+    assert code == 1
+    assert b"LookupError: nothing there" in (answer or b"")
