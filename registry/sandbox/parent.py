@@ -21,7 +21,7 @@ module, _, function = sys.argv.pop(1).partition(":")
 try:
     getattr(importlib.import_module(module), function)()
 except Exception:
-    sys.exit(print(traceback.format_exc()[-4000:]) or 1)"""
+    sys.exit(print(repr(traceback.format_exc()[-4000:]), end="") or 1)"""
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer that are read from a child; the tensor directory of an SDXL checkpoint is about 0.4 MB."""
@@ -66,7 +66,7 @@ def run_child(
     further orders of any length, for `child.told()`. `timeout` is in seconds, after which it is to end by itself (`child.watch`); it is
     killed `GRACE` later. Without `site_packages` it has the standard library alone. With `heard`, all but the last line that it says is
     handed over on the way, as JSON, and what it said is the last line. `cancelled` is asked every `ASK_EVERY` seconds.
-    A program that raises ends with 1 and says its traceback.
+    A program that raises ends with 1 and says its traceback, as one line.
     Raises `Cancelled`, and `ValueError` for an odd `entry`. Whatever is raised here, the child is dead.
     """
     module, colon, function = entry.partition(":")
