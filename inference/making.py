@@ -6,20 +6,30 @@ What is made is a file like any other: it is queued, scanned and becomes ready b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from inference.models import Derivative
-from inference.weights.convert import convert, derived_metadata
+from inference.weights.convert import convert_many
+from inference.weights.metadata import derived_metadata
 from inference.weights.offers import worthwhile
-from inference.weights.outcome import CONVERTER_VERSION
+from inference.weights.outcome import CONVERTER_VERSION, Outcome
+from inference.weights.plan import make_plan
 from inference.weights.recipe import Recipe, twin_recipe, variant_suffix
 from registry import intake, lifecycle, storage, timeline
+from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import Blob, File, Role, TensorIndex, Verdict
 from registry.names import with_suffix
+from registry.timeline import Running
+from registry.work import Ending
 
 AS_THEY_ARE = frozenset({"safetensors", "gguf", "onnx", "npy", "npz", "bundle"})
 """Containers that are published as they were uploaded: safetensors already, or of a form that is no state dict of tensors."""
@@ -36,8 +46,19 @@ def finish(file: File) -> None:
 
 def convert_twin(file: File) -> None:
     """Make the safetensors twin of a claimed pickle (state `converting`) and move it to ready. Raises `FormatError`."""
-    make(file, twin_recipe(), step_name="convert")
+    (made,) = make(file, [twin_recipe()], step_name="convert")
+    if isinstance(made, FormatError):
+        raise made
+    _keep_outcome(file, made)
     _become_ready(file)
+
+
+def _keep_outcome(file: File, made: Made) -> None:
+    """The twin's report, in a row of its own that was never wanted: it was made with the file. An extraction's row stays as it is."""
+    fields = {"state": DerivativeState.MADE, "outcome": made.outcome}
+    row, _ = Derivative.objects.get_or_create(source=file, recipe=twin_recipe().to_json(), defaults=fields)
+    if row.state == DerivativeState.MADE and not _taken(made.file, row):
+        Derivative.objects.filter(pk=row.pk, state=DerivativeState.MADE).update(result=made.file, outcome=made.outcome)
 
 
 @transaction.atomic
@@ -58,37 +79,117 @@ def want_variants(file: File) -> None:
             lifecycle.born(derivative)
 
 
-def make_derivative(derivative: Derivative) -> None:
-    """Make a claimed variant (state `making`) and move it to made. Raises `FormatError`."""
-    recipe = Recipe(**derivative.recipe)
-    result, outcome = make(derivative.source, recipe, step_name=f"make {variant_suffix(recipe).lstrip('-')}")
-    taken = result is not None and Derivative.objects.filter(result=result).exclude(pk=derivative.pk).exists()
-    lifecycle.advance(derivative, DerivativeState.MADE, result=None if taken else result, outcome=outcome, error="", error_code="")
+TOGETHER = 4
+"""Variants of one file that are made in one pass: each holds a file in the scratch folder and 16 MiB of memory until the end."""
 
 
-def make(source: File, recipe: Recipe, *, step_name: str) -> tuple[File, dict[str, Any]]:
-    """Convert `source` by `recipe`; returns the derived file (or the one of this version with the same bytes) and what was compared."""
+def companions(derivative: Derivative) -> list[Derivative]:
+    """This wanted variant first, then others that wait to be made of the same file: its bytes are read once for them all.
+
+    One that was begun before and came to nothing is made alone, lest it keep the others from being made.
+    """
+    if derivative.attempts:
+        return [derivative]
+    waiting = Derivative.objects.filter(source=derivative.source_id, state=DerivativeState.WANTED, attempts=0)
+    return [derivative, *waiting.exclude(pk=derivative.pk)[: TOGETHER - 1]]
+
+
+def make_derivatives(derivatives: list[Derivative]) -> list[Ending]:
+    """Make claimed variants (state `making`) of one file in one pass; the endings move each to made. Raises `FormatError`."""
+    source, recipes = derivatives[0].source, [Recipe(**derivative.recipe) for derivative in derivatives]
+    made = make(source, recipes, step_name=_step_name(recipes))
+    return [partial(_settle, derivative, one) for derivative, one in zip(derivatives, made, strict=True)]
+
+
+def _step_name(recipes: Sequence[Recipe]) -> str:
+    if len(recipes) > 1:
+        return "make variants"
+    suffix = variant_suffix(recipes[0]).lstrip("-")
+    return f"make {suffix}" if suffix else "convert"
+
+
+def _settle(derivative: Derivative, made: Made | FormatError) -> None:
+    if isinstance(made, FormatError):
+        raise made
+    result = None if _taken(made.file, derivative) else made.file
+    lifecycle.advance(derivative, DerivativeState.MADE, result=result, outcome=made.outcome, error="", error_code="")
+
+
+def _taken(file: File, derivative: Derivative) -> bool:
+    """Whether a file is the result of another variant: two that come out alike share it, and one of them has it."""
+    return Derivative.objects.filter(result=file).exclude(pk=derivative.pk).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A derived file (or the one of its version that had the same bytes), and the converter's report on it."""
+
+    file: File
+    outcome: dict[str, Any]
+
+
+def make(source: File, recipes: Sequence[Recipe], *, step_name: str) -> list[Made | FormatError]:
+    """Convert `source` by each recipe in one pass over its bytes; what is wrong with one recipe only takes its place.
+
+    Raises `FormatError` for what concerns them all.
+    """
     blob = source.blob
     if blob is None or not TensorIndex.objects.filter(blob=blob).exists():
         raise FormatError("convert:no-tensors", "No tensors were found in this file, so there is nothing to convert.")
     if blob.verdict not in {Verdict.SUCCESS, Verdict.SUSPICIOUS}:
         raise FormatError("convert:not-judged", "The newest scan does not let anything be made from this file. Its report says why.")
     directory = blob.tensor_index.directory
-    with (
-        timeline.step(source, step_name, total_bytes=blob.size_bytes) as step,
-        storage.local_path(blob) as path,
-        storage.scratch_file(".safetensors") as target,
-    ):
+    with timeline.step(source, step_name, total_bytes=blob.size_bytes) as step, ExitStack() as scratch:
+        targets = [scratch.enter_context(storage.scratch_file(".safetensors")) for _ in recipes]
+        outcomes = _write(blob, directory, recipes, targets, step)
+        rows = zip(recipes, targets, outcomes, strict=True)
+        made = [_keep(source, *row) for row in rows]
+        step.note("; ".join(map(_said, made)))
+        if len(made) == 1 and isinstance(made[0], FormatError):
+            raise made[0]
+    return made
+
+
+def _write(
+    blob: Blob, directory: TensorDirectory, recipes: Sequence[Recipe], targets: Sequence[Path], step: Running
+) -> list[Outcome | FormatError]:
+    """Every recipe's file under its target, with a report; where a recipe cannot be followed, why."""
+    found: dict[int, Outcome | FormatError] = {}
+    wanted: dict[int, tuple[Recipe, Path, dict[str, str]]] = {}
+    for number, (recipe, target) in enumerate(zip(recipes, targets, strict=True)):
         metadata = derived_metadata(directory, recipe, source_sha256=blob.sha256)
-        outcome = convert(path, directory, target, recipe, metadata=metadata, progress=step.scaled_progress)
-        storage.place_file(target, outcome.hashes.sha256)
-        made = _derived_file(source, recipe, intake.record_blob(outcome.hashes))
-        step.note(f"{made.name}, {outcome.size_bytes:,} bytes")
-    return made, outcome.to_json()
+        try:
+            make_plan(directory, recipe, metadata)
+            wanted[number] = (recipe, target, metadata)
+        except FormatError as refusal:
+            found[number] = refusal
+    if wanted:
+        with storage.local_path(blob) as path:
+            outcomes = convert_many(path, directory, list(wanted.values()), progress=step.scaled_progress)
+        found.update(zip(wanted, outcomes, strict=True))
+    return [found[number] for number in range(len(recipes))]
 
 
-def _derived_file(source: File, recipe: Recipe, blob: Blob) -> File:
-    """The row of a derived file, queued to be judged; the one that has these bytes already, where there is one."""
+def _keep(source: File, recipe: Recipe, target: Path, outcome: Outcome | FormatError) -> Made | FormatError:
+    if isinstance(outcome, FormatError):
+        return outcome
+    assert outcome.hashes is not None  # noqa: S101  (they were asked for)
+    storage.place_file(target, outcome.hashes.sha256)
+    try:
+        return Made(_derived_file(source, recipe, intake.record_blob(outcome.hashes), outcome.losses.overflow), outcome.to_json())
+    except FormatError as refusal:
+        return refusal
+
+
+def _said(made: Made | FormatError) -> str:
+    return made.sentence if isinstance(made, FormatError) else f"{made.file.name}, {made.file.size_bytes:,} bytes"
+
+
+def _derived_file(source: File, recipe: Recipe, blob: Blob, overflow: int) -> File:
+    """The row of a derived file, queued to be judged; the one that has these bytes already, where there is one.
+
+    `overflow` counts the values that the cast made infinite; with any, lists warn of the file and never recommend it.
+    """
     same = File.objects.filter(version=source.version, blob=blob).exclude(state=FileState.FAILED).first()
     if same:
         return same
@@ -98,7 +199,7 @@ def _derived_file(source: File, recipe: Recipe, blob: Blob) -> File:
         "source": source,
         "blob": blob,
         "size_bytes": blob.size_bytes,
-        "recipe": {**recipe.to_json(), "converter": CONVERTER_VERSION},
+        "recipe": {**recipe.to_json(), "converter": CONVERTER_VERSION, **({"overflow": overflow} if overflow else {})},
         "state": FileState.QUEUED,
     }
     suffix = variant_suffix(recipe)

@@ -28,7 +28,7 @@ def settle(file_id: int) -> None:
 
 @shared_task(name="inference.derive")
 def derive(derivative_id: int) -> None:
-    """wanted -> making -> made or failed."""
+    """wanted -> making -> made or failed, together with other variants of the same file that wait."""
     derivative = lifecycle.take(Derivative, derivative_id, DerivativeState.WANTED)
     if derivative:
-        work.run(derivative, DerivativeState.MAKING, making.make_derivative)
+        work.run_many(making.companions(derivative), DerivativeState.MAKING, making.make_derivatives)

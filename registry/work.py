@@ -1,4 +1,4 @@
-"""How a worker does one piece of leased work: claim it, keep the lease while it lasts, and give every ending its place.
+"""How a worker does leased work, one piece or several at once: claim it, keep the lease while it lasts, and give every ending its place.
 
 An answer about the file (`FormatError`) fails the row with its sentence; trouble of ours is logged once and tried again
 later by the sweep; a lost race is nobody's fault and ends quietly.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -29,15 +29,47 @@ FIRST_WAIT_SECONDS = 20
 """Wait after our own trouble before the next attempt; four times longer after each further one."""
 
 
+Ending = Callable[[], object]
+"""The last part of a row's work: it moves the row on, or raises what went wrong with it."""
+
+
 def run(row: Any, to: str, job: Callable[[Any], None]) -> None:
     """Claim `row` into state `to` and do `job(row)`, which moves the row on; never raises for what the file or we did wrong."""
-    try:
-        row = lifecycle.claim(row, to)
-    except LostRace:
+    run_many([row], to, lambda rows: [partial(job, rows[0])])
+
+
+def run_many(rows: Sequence[Any], to: str, job: Callable[[list[Any]], Sequence[Ending]]) -> None:
+    """Claim those of `rows` that are still to be had and do their work together; never raises for what the files or we did wrong.
+
+    `job` gets the claimed rows, does what they have in common and returns an ending for each, in their order. What an ending raises
+    concerns its own row; what `job` raises concerns them all.
+    """
+    claimed = [row for row in (_claimed(row, to) for row in rows) if row is not None]
+    if not claimed:
         return
+    with lease_kept(*claimed):
+        try:
+            endings = job(claimed)
+        except Exception as trouble:
+            endings = [partial(_raise, trouble)] * len(claimed)
+        for row, ending in zip(claimed, endings, strict=True):
+            _end(row, ending)
+
+
+def _claimed(row: Any, to: str) -> Any:
     try:
-        with lease_kept(row):
-            job(row)
+        return lifecycle.claim(row, to)
+    except LostRace:
+        return None
+
+
+def _raise(trouble: Exception) -> None:
+    raise trouble
+
+
+def _end(row: Any, ending: Ending) -> None:
+    try:
+        ending()
     except LostRace as lost:
         log.info("gave way: %s", lost)
     except FormatError as answer:
@@ -68,10 +100,11 @@ def _try_later(row: Any, trouble: Exception) -> None:
 
 
 @contextmanager
-def lease_kept(row: Any) -> Iterator[None]:
-    """Renew the row's lease from a thread while the block runs; stops renewing when the race is lost."""
+def lease_kept(*rows: Any) -> Iterator[None]:
+    """Renew the rows' leases from a thread while the block runs; stops renewing one when its race is lost."""
     stop = threading.Event()
-    thread = threading.Thread(target=_renew, args=(row, stop), name=f"lease-{row.pk}", daemon=True)
+    copies = [type(row)(pk=row.pk, state=row.state, turn=row.turn) for row in rows]  # the job's own row objects move on without it
+    thread = threading.Thread(target=_renew, args=(copies, stop), name=f"lease-{rows[0].pk}", daemon=True)
     thread.start()
     try:
         yield
@@ -80,18 +113,23 @@ def lease_kept(row: Any) -> Iterator[None]:
         thread.join(5)
 
 
-def _renew(row: Any, stop: threading.Event) -> None:
-    """The thread's loop. It works on a copy: the job's own row object moves on without it."""
-    copy = type(row)(pk=row.pk, state=row.state, turn=row.turn)
+def _renew(rows: Sequence[Any], stop: threading.Event) -> None:
+    """The thread's loop."""
     until = timezone.now() + LONGEST_WORK
     try:
-        while not stop.wait(settings.LEASE_SECONDS / 4) and timezone.now() < until:
+        while rows and not stop.wait(settings.LEASE_SECONDS / 4) and timezone.now() < until:
             close_old_connections()
-            try:
-                lifecycle.renew(copy)
-            except LostRace:
-                return
-            except Exception:
-                log.warning("could not renew the lease of %s %s", type(row).__name__, row.pk, exc_info=True)
+            rows = [row for row in rows if _renewed(row)]
     finally:
         connection.close()
+
+
+def _renewed(row: Any) -> bool:
+    """Whether the row is still ours, as far as can be told."""
+    try:
+        lifecycle.renew(row)
+    except LostRace:
+        return False
+    except Exception:
+        log.warning("could not renew the lease of %s %s", type(row).__name__, row.pk, exc_info=True)
+    return True

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 from inference.weights.header import header_bytes
 from inference.weights.metadata import derived_metadata, made_by
 from inference.weights.plan import CASTABLE, Dropped, Plan, make_plan
-from inference.weights.recipe import DTYPES, WIDE, Keep, Precision, Recipe, stays_exact, twin_recipe
+from inference.weights.quantised import quantised_by
+from inference.weights.recipe import DTYPES, WIDE, Precision, Recipe, stays_exact, twin_recipe
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.identify.detect import identify
 from registry.identify.keys import Named, unwrap
 
-KEEPS: tuple[Keep, ...] = ("weights", "ema", "all")
-PRECISIONS: tuple[Precision, ...] = ("keep", "fp16", "bf16", "fp32")
+RECIPES: tuple[Recipe, ...] = tuple(
+    Recipe(keep, precision) for keep in ("weights", "ema", "all") for precision in ("keep", "fp16", "bf16", "fp32")
+)
 """Tried in this order: of recipes that give the same tensors the first is the one that is offered."""
 
 WORTH = 0.1
@@ -30,8 +32,6 @@ NOT_BY_ITSELF: dict[str, str] = {
     "lora": "A LoRA is small already, so the hub makes no variants of it by itself.",
 }
 SMALL_PART = "The hub makes variants of whole models by itself, of everything else when it is asked."
-QUANTISED = ("scaled_fp8", ".qweight", ".scale_weight", ".weight_scale", ".absmax", ".quant_map")
-"""Endings of the scales and tables that quantised weights come with (ComfyUI's scaled fp8, nunchaku and GPTQ, bitsandbytes)."""
 NO_QUANTISED = "The numbers of this file are quantised ({why}). Casting them again would ruin them, so there are no variants of it."
 DTYPE_WORDS = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 
@@ -77,13 +77,12 @@ def possible(directory: TensorDirectory) -> list[Offer]:
 def choices(directory: TensorDirectory) -> Choices:
     """An answer to every recipe. Raises FormatError `weights:duplicate-name` for a file whose tensors have no names of their own."""
     named, found = unwrap(directory), Choices()
-    recipes = [Recipe(keep, precision) for keep in KEEPS for precision in PRECISIONS]
-    why = quantised(named)
+    why = _quantised(named)
     if why:
-        found.refused = {recipe: FormatError("variants:quantised", NO_QUANTISED.format(why=why)) for recipe in recipes}
+        found.refused = {recipe: FormatError("variants:quantised", NO_QUANTISED.format(why=why)) for recipe in RECIPES}
         return found
     model = _Model(identify(directory).kind, named.has_ema, derived_metadata(directory, twin_recipe(), source_sha256="0" * 64))
-    plans = {recipe: _planned(directory, recipe, found) for recipe in [twin_recipe(), *recipes]}
+    plans = {recipe: _planned(directory, recipe, model, found) for recipe in [twin_recipe(), *RECIPES]}
     first: dict[Contents, Recipe] = {}
     for recipe, plan in plans.items():
         exact = plans[Recipe(recipe.keep, "keep")]
@@ -110,9 +109,9 @@ class _Model:
 Contents = tuple[tuple[object, ...], ...]
 
 
-def _planned(directory: TensorDirectory, recipe: Recipe, found: Choices) -> Plan | None:
+def _planned(directory: TensorDirectory, recipe: Recipe, model: _Model, found: Choices) -> Plan | None:
     try:
-        return make_plan(directory, recipe)
+        return make_plan(directory, recipe, model.metadata)
     except FormatError as refusal:
         found.refused[recipe] = refusal
         return None
@@ -120,8 +119,9 @@ def _planned(directory: TensorDirectory, recipe: Recipe, found: Choices) -> Plan
 
 def _contents(plan: Plan) -> Contents:
     """What tells two plans of one directory apart: each name, its type, and the very bytes that it is read from."""
-    rows = ((item, item.entry) for item in plan.tensors)
-    return tuple((item.name, item.dtype, at.dtype, at.storage, at.offset, at.shape, at.stride) for item, at in rows)
+    rows = [(item, item.entry) for item in plan.tensors]
+    aliases = sorted(plan.aliases.items())
+    return (*aliases, *((item.name, item.dtype, at.dtype, at.storage, at.offset, at.shape, at.stride) for item, at in rows))
 
 
 def _follow(found: Choices) -> None:
@@ -132,14 +132,13 @@ def _follow(found: Choices) -> None:
             found.refused[recipe] = found.refused[same]
 
 
-def quantised(named: Named) -> str:
-    """What shows that the weights are quantised: the name of a tensor, or an 8-bit float type; "" where nothing does."""
+def _quantised(named: Named) -> str:
+    """What shows that the weights are quantised (an 8-bit float type, scales or tables beside them); "" where nothing does."""
     for name, entry in named.tensors.items():
         if entry.dtype.startswith("F8_"):
             return f"{printable(name, 80)} is {entry.dtype}"
-        if name.endswith(QUANTISED) or ".quant_state." in name:
-            return f"it holds {printable(name, 80)}"
-    return ""
+    found = quantised_by(named.tensors)
+    return f"{found[0]}, {printable(found[1], 80)}" if found else ""
 
 
 def _judge(recipe: Recipe, plan: Plan, exact: Plan, model: _Model, found: Choices) -> None:
@@ -161,7 +160,7 @@ def _size(recipe: Recipe, plan: Plan, model: _Model) -> int:
         if item.name.endswith("position_ids") and item.entry.dtype in CASTABLE:
             plan.tensors[number] = replace(item, dtype="I64")
     plan.sort()
-    return len(header_bytes(plan.tensors, {**model.metadata, **made_by(recipe)})) + _data_bytes(plan)
+    return len(header_bytes(plan.tensors, {**model.metadata, **made_by(recipe)}, plan.aliases)) + _data_bytes(plan)
 
 
 def _useless(precision: Precision, main: str, before: int, after: int) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Keep = Literal["all", "weights", "ema"]
 Precision = Literal["keep", "fp32", "fp16", "bf16"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 DTYPES: dict[str, str] = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
 WIDE: frozenset[str] = frozenset({"F32", "F64"})
