@@ -83,7 +83,7 @@ def derived_metadata(directory: TensorDirectory, recipe: Recipe, *, source_sha25
     beside its tensors (name, steps, layer structure) stays readable as `weighhouse.value.*`. ModelSpec's entries are added where the
     tensors prove them and the creator wrote none; `title` is its `modelspec.title`, left out where nobody gave one.
     """
-    kept = _without_places(directory.metadata)
+    kept = without_places(directory.metadata)
     of_source = {"weighhouse.source_sha256": source_sha256.lower()} if source_sha256 else {}
     return {"format": "pt", **_model_spec(directory, title), **kept, **made_by(recipe), **of_source, **_values(directory)}
 
@@ -109,7 +109,8 @@ def _listed(names: list[str], most: int = 5) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _without_places(metadata: dict[str, str]) -> dict[str, str]:
+def without_places(metadata: dict[str, str]) -> dict[str, str]:
+    """A creator's entries as they may go into a file that was made of theirs: without stale hashes, our own entries and folders."""
     left_out = EMBEDDED_HASHES | FOLDERS
     kept = {key: _cleaned(text) for key, text in metadata.items() if key not in left_out and not key.startswith(OURS)}
     return {key: text for key, text in kept.items() if text is not None}
