@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from isal.isal_zlib import crc32
 
 from registry.formats.hashes import Hasher, Hashes, settle
+from registry.formats.reader import size_of
 
 BLOCK = 4 << 20
 BLOCKS = 4
@@ -128,7 +129,7 @@ class Sink:
             self._flush()
         while self._busy:
             settle(self._busy.popleft()[1])
-        if os.fstat(self._fd).st_size != self._size:
+        if size_of(self._fd) != self._size:
             os.ftruncate(self._fd, self._size)
         os.fsync(self._fd)
 

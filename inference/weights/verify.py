@@ -18,6 +18,7 @@ from inference.weights.plan import Planned
 from inference.weights.sink import Section
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
+from registry.formats.reader import size_of
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 
@@ -44,7 +45,7 @@ def reread(
     `tell` gets the bytes compared, the header's aside. Needs no path, and changes nothing. Raises WrongOutput.
     """
     size = sum(section.size for section in sections)
-    if os.fstat(fd).st_size != size or sections[0].size != len(header):
+    if size_of(fd) != size or sections[0].size != len(header):
         raise WrongOutput("the file is not as long as what was written")
     names = ["the header", *(item.name for item in tensors)]
     with contextlib.suppress(OSError):

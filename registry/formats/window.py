@@ -9,7 +9,7 @@ import os
 from typing import BinaryIO
 
 from registry.formats.errors import FormatError
-from registry.formats.reader import Reader
+from registry.formats.reader import Reader, size_of
 
 
 class Window:
@@ -29,7 +29,7 @@ class Window:
             return
         self._source = source
         if isinstance(source, int):
-            self.size = os.fstat(source).st_size
+            self.size = size_of(source)
         else:
             self.size = source.seek(0, os.SEEK_END)
 

@@ -16,16 +16,17 @@ CALLS: dict[str, tuple[int, int]] = {
 """All a parser needs: name -> numbers on x86_64 and aarch64 (Linux's syscall_64.tbl, asm-generic/unistd.h)."""
 
 THREADS: dict[str, tuple[int, int]] = {
-    "clone": (56, 220), "clone3": (435, 435), "set_robust_list": (273, 99), "rseq": (334, 293), "sched_yield": (24, 124),
-    "sched_getaffinity": (204, 123),
+    "clone": (56, 220), "clone3": (435, 435), "set_robust_list": (273, 99), "rseq": (334, 293),
 }  # fmt: skip
 """What glibc calls for a new thread. Without `rseq` it ends the whole process (nptl/pthread_create.c, start_thread)."""
 
 WRITING: dict[str, tuple[int, int]] = {
-    "pwrite64": (18, 68), "preadv": (295, 69), "readv": (19, 65), "fallocate": (285, 47), "ftruncate": (77, 46), "fsync": (74, 82),
-    "fdatasync": (75, 83), "fadvise64": (221, 223),
+    "pwrite64": (18, 68), "preadv": (295, 69), "preadv2": (327, 286), "readv": (19, 65), "fallocate": (285, 47),
+    "ftruncate": (77, 46), "fsync": (74, 82), "fadvise64": (221, 223),
 }  # fmt: skip
-"""What is needed beside `CALLS` to fill a file that is open already, and to read it back."""
+"""What is needed beside `CALLS` to fill a file that is open already, and to read into memory that is there (preadv2 by glibc, preadv
+elsewhere).
+"""
 
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """machine -> (AUDIT_ARCH, column of the tables above)."""
