@@ -8,10 +8,11 @@ from pathlib import Path
 
 from django.db import transaction
 
-from registry import storage, timeline
+from registry import components, storage, timeline
 from registry.formats.errors import FormatError
 from registry.formats.hashes import Hashes, hash_file
 from registry.models import Blob, BlobHash, File
+from registry.models.files import TensorDigests
 from registry.timeline import Running
 
 
@@ -85,7 +86,7 @@ def _check(file: File, staging_name: str, size_bytes: int, sha256: str) -> None:
 
 
 def record_blob(hashes: Hashes) -> Blob:
-    """The row for stored bytes with all their hashes; found again when the bytes are known."""
+    """The row for stored bytes with all their hashes and the digests of their tensors; found again when the bytes are known."""
     values = hashes.as_dict()
     with transaction.atomic():
         blob, _ = Blob.objects.get_or_create(sha256=hashes.sha256, defaults={"size_bytes": hashes.size_bytes})
@@ -94,4 +95,7 @@ def record_blob(hashes: Hashes) -> Blob:
             blob.stored = True
         rows = [BlobHash(blob=blob, kind=kind, value=value.upper()) for kind, value in values.items()]
         BlobHash.objects.bulk_create(rows, ignore_conflicts=True)
+        if hashes.tensors:
+            TensorDigests.keep(blob, hashes.tensors)
+            components.settle(blob)
     return blob

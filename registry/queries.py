@@ -79,6 +79,14 @@ def downloadable_files() -> QuerySet[File]:
     return File.objects.filter(cleared, state=FileState.READY, blob__stored=True, blob__sealed=False)
 
 
+def suggested_files(user: Any, rating_cap: int) -> QuerySet[File]:
+    """Files that a page may lead this user to unasked: downloadable, published and listed with this rating or less, or its own."""
+    rule = Q(version__entry__in=listed(), version__entry__rating__lte=rating_cap)
+    if user and user.is_authenticated:
+        rule |= Q(version__entry__owner=user, version__entry__deleted_at=None)
+    return downloadable_files().filter(rule, version__in=published_versions())
+
+
 def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:
     """Everything a card or a list row shows, in a constant number of queries."""
     versions = published_versions().prefetch_related(Prefetch("files", files_with_blobs())).order_by("position", "-id")

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from registry import intake, lifecycle, storage, timeline
+from registry import components, intake, lifecycle, storage, timeline
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.identify.detect import identify
@@ -105,6 +105,7 @@ def record(blob: Blob, report: dict[str, Any], directory: dict[str, Any] | None)
     blob.save(update_fields=["verdict", "verdict_key", "scanned_at", "container", "released"])
     if directory:
         TensorIndex.keep(blob, directory)
+        components.settle(blob)
     return row
 
 

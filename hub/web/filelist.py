@@ -14,7 +14,9 @@ from registry import queries
 from registry.models import File, Role, Version
 from scanner.models import ScanReport
 
-HASH_ORDER = ("SHA256", "BLAKE3", "AutoV3", "AutoV2", "AutoV1", "CRC32")
+HASH_ORDER = ("SHA256", "BLAKE3", "AutoV3", "AutoV2", "AutoV1", "CRC32", "TENSORS")
+HASH_NAMES = {"TENSORS": "Tensors (content)"}
+"""Names for people, where they differ from those that programs use."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ def rows_of(version: Version, states: Collection[str] | None = None) -> list[Fil
 
 def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> FileRow:
     values = file.blob.hash_values() if file.blob else {}
-    known = [(kind, values[kind]) for kind in HASH_ORDER if kind in values]
+    known = [(HASH_NAMES.get(kind, kind), values[kind]) for kind in HASH_ORDER if kind in values]
     return FileRow(
         file=file,
         precision=words.precision(file),

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import models
 
+from registry.formats.contents import Digests
 from registry.formats.directory import TensorDirectory
 from registry.lifecycle import FILE_LIFE, FileState
 from registry.models.catalog import Version
@@ -89,6 +90,34 @@ class TensorIndex(models.Model):
         """Store `TensorDirectory.to_json()` of a blob, replacing an older one."""
         packed = gzip.compress(json.dumps(directory, separators=(",", ":")).encode(), 6, mtime=0)
         cls.objects.update_or_create(blob=blob, defaults={"packed": packed})
+
+
+class TensorDigests(models.Model):
+    """A digest of every tensor of a blob, and of the parts of a model that they make up: `registry.components` says which and how."""
+
+    blob = models.OneToOneField(Blob, models.CASCADE, related_name="tensor_digests", primary_key=True)
+    packed = models.BinaryField(help_text="gzip of {name: 32 hexadecimal digits} as JSON")
+    unet = models.CharField(max_length=64, blank=True, help_text="Of the diffusion model; empty where there is none, or nothing is known.")
+    vae = models.CharField(max_length=64, blank=True)
+    te = models.CharField(max_length=64, blank=True, help_text="Of all text encoders together.")
+
+    class Meta:
+        indexes = [models.Index(fields=[part], name=f"digests_{part}", condition=~models.Q(**{part: ""})) for part in ("unet", "vae", "te")]
+
+    def __str__(self) -> str:
+        return f"digests of {self.blob_id}"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Tensor name -> 32 lower-case hex digits (`registry.formats.contents`)."""
+        found: dict[str, str] = json.loads(gzip.decompress(bytes(self.packed)))
+        return found
+
+    @classmethod
+    def keep(cls, blob: Blob, tensors: Digests) -> None:
+        """Store the digests of a blob; bytes have only one set of them, so those that are there stay."""
+        packed = gzip.compress(json.dumps(dict(tensors), separators=(",", ":")).encode(), 6, mtime=0)
+        cls.objects.get_or_create(blob=blob, defaults={"packed": packed})
 
 
 class Role(models.TextChoices):
