@@ -11,17 +11,23 @@ from django.db.models import F, Max, Value
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import cleanup, timeline
+from registry import agreements, cleanup, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
-from registry.models import Entry, File, Status, Tag, User, Version
+from registry.models import Entry, File, KeptDeclaration, Status, Subject, Tag, User, Version
+from registry.refusals import Refusal
 
 MAX_TAGS = 30
+MAX_REASON = 500
 IN_WORK = (FileState.UPLOADING, FileState.QUEUED, FileState.SCANNING, FileState.CLEAN, FileState.CONVERTING)
 
 
 class Refused(FormatError):
     """The catalogue cannot take this change now; code and sentence say why."""
+
+
+class NoAnswer(Refusal):
+    """An answer that answers nothing: there is no such question, or the reason is missing."""
 
 
 @transaction.atomic
@@ -64,7 +70,11 @@ def change_version(version: Version, **fields: Any) -> Version:
 
 @transaction.atomic
 def publish(version: Version) -> Version:
-    """Make a version public. Raises `Refused` while it has no file that may be downloaded, saying what it waits for."""
+    """Make a version public.
+
+    Raises `Refused`: `publish:not-ready` while it has no file that may be downloaded, saying what it waits for;
+    `publish:unanswered` while its tensors contradict what it declares and its creator said neither yes nor no to that.
+    """
     if version.entry.gone or version.deleted_at:
         raise Refused("publish:gone", "This version was deleted. Create a new one.")
     if version.status == Status.PUBLISHED:
@@ -72,6 +82,8 @@ def publish(version: Version) -> Version:
     files = list(version.files.select_related("blob"))
     if waiting := waits_for(files):
         raise Refused("publish:not-ready", waiting)
+    if asked := agreements.request_for(agreements.unanswered(version, files)):
+        raise Refused("publish:unanswered", f"Not published yet. {asked}")
     now = timezone.now()
     version.status, version.published_at = Status.PUBLISHED, version.published_at or now
     version.withdrawn_at, version.withdrawn_reason = None, ""
@@ -93,6 +105,37 @@ def waits_for(files: list[File]) -> str:
     if any(file.state in IN_WORK for file in files):
         return "Its files are still being examined. Wait until one is ready, then publish."
     return "None of its files may be downloaded: look at each file's page for the reason and what to do."
+
+
+@transaction.atomic
+def answer(version: Version, by: User, *, about: str, keep: bool, reason: str = "", detected: str = "") -> Version:
+    """Answer what `agreements` asks of a version: keep the declaration for a reason, or declare what was detected.
+
+    `detected` says which question is meant, where the tensors of several files contradict the same declaration; else it is the first.
+    Raises `NoAnswer` (409 where there is no such question, 400 where a reason is needed).
+    """
+    version = Version.objects.select_for_update(of=["self"]).select_related("entry__owner").get(pk=version.pk)
+    asked = agreements.contradictions(version, list(version.files.select_related("blob")))
+    fitting = [question for question in asked if question.about == about and detected in ("", question.detected)]
+    if not fitting:
+        raise NoAnswer("answer:not-asked", "There is no such question any more: load the version again and look what it asks.")
+    question = min(fitting, key=lambda one: one.answered)
+    if keep:
+        _keep_declaration(version, question, by, " ".join(reason.split()))
+    elif question.about == Subject.KIND:
+        change_entry(version.entry, kind=question.suggestion)
+    else:
+        change_version(version, base_model=question.suggestion)
+    return version
+
+
+def _keep_declaration(version: Version, question: agreements.Question, by: User, reason: str) -> None:
+    if not reason:
+        raise NoAnswer("answer:no-reason", "Say why you keep it: visitors read the reason beside what the tensors say.", status=400)
+    if len(reason) > MAX_REASON:
+        raise NoAnswer("answer:too-long", f"A reason may have {MAX_REASON} characters; this has {len(reason):,}.", status=400)
+    key = {"about": question.about, "declared": question.declared, "detected": question.detected}
+    KeptDeclaration.objects.update_or_create(version=version, **key, defaults={"reason": reason, "by": by})
 
 
 @transaction.atomic

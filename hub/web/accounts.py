@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web.forms import SettingsForm, TokenForm
-from registry import catalog, queries
+from registry import agreements, catalog, queries
 from registry.lifecycle import FileState
 from registry.models import File, Role, Status, Token, User, Version
 
@@ -80,7 +80,7 @@ def my_models(request: HttpRequest) -> HttpResponse:
     """Everything I made, what state it is in, what it waits for, and how much of my quota it takes."""
     user: Any = request.user
     files = File.objects.select_related("blob")
-    versions = Version.objects.filter(deleted_at=None).prefetch_related(Prefetch("files", files))
+    versions = Version.objects.filter(deleted_at=None).prefetch_related(Prefetch("files", files), "kept")
     entries = queries.owned_by(user).prefetch_related(Prefetch("versions", versions, to_attr="mine"))[:500]
     context = {
         "entries": [(entry, [_standing(version) for version in entry.mine]) for entry in entries],  # type: ignore[attr-defined]
@@ -95,7 +95,8 @@ def _standing(version: Version) -> dict[str, Any]:
     files = list(version.files.all())
     uploaded = [file for file in files if file.role == Role.UPLOADED]
     troubled = [file for file in uploaded if file.state in {FileState.FAILED, FileState.QUARANTINED}]
-    waits_for = catalog.waits_for(files) if version.status == Status.DRAFT else ""
+    asked = agreements.request_for(agreements.unanswered(version, files))
+    waits_for = catalog.waits_for(files) or asked if version.status == Status.DRAFT else asked
     return {
         "version": version,
         "files": uploaded,

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hub.web import access
 from hub.web.forms import BASES, SPDX, EntryForm, VersionForm
+from hub.web.site import back
 from registry import catalog
 from registry.formats.errors import FormatError
 from registry.models import Entry, Version
@@ -60,6 +61,23 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, f"{version.entry.name} {version.name} is published.")
     return page_of(version)
+
+
+@login_required
+@require_POST
+def answer(request: HttpRequest, pk: int) -> HttpResponse:
+    """The creator's answer to what the tensors contradict; back to where it was asked."""
+    version = access.editable_version(request, pk)
+    given = {name: request.POST.get(name, "").replace("\x00", "") for name in ("about", "detected", "reason")}
+    try:
+        catalog.answer(version, request.user, keep=bool(request.POST.get("keep")), **given)  # type: ignore[arg-type]
+    except FormatError as refusal:
+        messages.error(request, refusal.sentence)
+    else:
+        messages.success(
+            request, "Your answer is kept: visitors read it." if request.POST.get("keep") else "Changed to what the tensors say."
+        )
+    return redirect(back(request, f"/model-versions/{pk}"))
 
 
 @login_required

@@ -5,9 +5,6 @@ Nothing that came out of a file is ever rendered as markup.
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,14 +12,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import retrying
-from hub.web import access, filelist, progress
+from hub.web import access, detected, filelist, progress
 from hub.web.site import back
 from registry import queries
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
-from registry.models import File, TensorIndex
-
-SHOWN_TENSORS = 200
 
 
 @require_safe
@@ -36,7 +30,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "file": file,
         "version": file.version,
         "entry": file.version.entry,
-        "tensors": tensor_summary(file),
+        "facts": detected.facts(file),
         "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
         "may_edit": may_edit,
         "can_retry": may_edit and retrying.can_retry(request.user, file),  # type: ignore[arg-type]
@@ -65,26 +59,3 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     except FormatError as refusal:
         messages.error(request, printable(refusal.sentence, 600))
     return HttpResponseRedirect(back(request, f"/file/{pk}"))
-
-
-def tensor_summary(file: File) -> dict[str, Any]:
-    """{"count", "parameters", "dtypes": [(name, numbers)], "rows": the first tensors, "more"}; empty without a directory."""
-    index = TensorIndex.objects.filter(blob=file.blob_id).first() if file.blob_id else None
-    if index is None:
-        return {}
-    directory = index.directory
-    dtypes: Counter[str] = Counter()
-    for tensor in directory:
-        dtypes[tensor.dtype] += tensor.numel
-    rows = [
-        {"name": ".".join(map(str, tensor.path)), "shape": " × ".join(map(str, tensor.shape)) or "scalar", "dtype": tensor.dtype}
-        for tensor in directory.tensors[:SHOWN_TENSORS]
-    ]
-    return {
-        "count": len(directory.tensors),
-        "parameters": sum(dtypes.values()),
-        "dtypes": dtypes.most_common(),
-        "rows": rows,
-        "more": max(0, len(directory.tensors) - SHOWN_TENSORS),
-        "metadata": sorted(directory.metadata.items())[:60],
-    }

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_safe
 from hub.web import access, filelist, words
 from hub.web.filelist import FileRow
 from hub.web.site import cap_of
-from registry import catalog, queries
+from registry import agreements, catalog, queries
+from registry.agreements import Question
 from registry.identify.agreement import agrees
 from registry.models import Entry, Rating, Status, Version
 
@@ -30,6 +31,12 @@ class ModelPage:
     settings: list[tuple[str, Any]] = field(default_factory=list)
     detected: dict[str, Any] = field(default_factory=dict)
     waits_for: str = ""
+    contradictions: list[Question] = field(default_factory=list)
+
+    @property
+    def questions(self) -> list[Question]:
+        """What the creator is asked."""
+        return [one for one in self.contradictions if not one.answered]
 
     @property
     def best(self) -> FileRow | None:
@@ -46,9 +53,9 @@ class ModelPage:
         return self.version.withdrawn_reason if self.version else ""
 
     @property
-    def conflict(self) -> bool:
-        """The tensors say another base model than the creator."""
-        return self.version is not None and agrees(self.version.base_model, self.detected) is False
+    def confirmed(self) -> bool:
+        """The tensors prove what the creator says of the base model."""
+        return self.version is not None and agrees(self.version.base_model, self.detected) is True and not self.contradictions
 
 
 @require_safe
@@ -74,10 +81,11 @@ def assemble(entry: Entry, wanted: int | None, may_edit: bool) -> ModelPage:
         return page
     page.rows = filelist.rows_of(chosen, None if may_edit else access.SHOWN_TO_ALL)
     page.detected = filelist.detected_base(page.rows)
+    page.contradictions = agreements.contradictions(chosen, [row.file for row in page.rows])
     page.licence = words.licence(entry)
     page.settings = words.settings_rows(chosen.settings)
     if may_edit and chosen.status != Status.PUBLISHED:
-        page.waits_for = catalog.waits_for([row.file for row in page.rows])
+        page.waits_for = catalog.waits_for([row.file for row in page.rows]) or agreements.request_for(page.questions)
     return page
 
 

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from hub.web import access, progress
 from hub.web.forms import BASES, SPDX, EntryForm, TargetForm, VersionForm
-from registry import catalog, queries, staging, uploads
+from registry import agreements, catalog, queries, staging, uploads
+from registry.agreements import Question
 from registry.lifecycle import FileState, LostRace
 from registry.models import Entry, Status, Upload, Version
 from registry.names import EXTENSIONS
@@ -80,14 +81,23 @@ def files(request: HttpRequest, pk: int) -> HttpResponse:
 def work(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of that page which changes: asked for every second or two until everything rests."""
     version = access.editable_version(request, pk)
-    return render(request, "uploads/work.html", {"version": version, "entry": version.entry, **_work(version)})
+    shown = _work(version)
+    anew = request.GET.get("asked", "") != shown["asked"]
+    return render(request, "uploads/work.html", {"version": version, "entry": version.entry, "asked_anew": anew, **shown})
 
 
 def _work(version: Version) -> dict[str, Any]:
     rows = progress.of_version(version)
     everything = list(version.files.select_related("blob"))
-    waits_for = catalog.waits_for(everything) if version.status != Status.PUBLISHED else ""
-    return {"progress": rows, "resting": all(row.resting for row in rows), "waits_for": waits_for}
+    questions = agreements.unanswered(version, everything)
+    waits_for = "" if version.status == Status.PUBLISHED else catalog.waits_for(everything) or agreements.request_for(questions)
+    resting = all(row.resting for row in rows)
+    return {"progress": rows, "resting": resting, "waits_for": waits_for, "questions": questions, "asked": _names(questions)}
+
+
+def _names(questions: list[Question]) -> str:
+    """Which questions stand on the page: they are sent again only when others come in, so that nobody's half a sentence is lost."""
+    return " ".join(f"{question.about}:{question.declared}:{question.detected}" for question in questions)
 
 
 def open_uploads(version: Version) -> list[dict[str, Any]]:

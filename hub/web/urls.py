@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from hub.web import accounts, art, catalog, changes, files, modelpage, moderation, scanpage, site, uploads
+from hub.web import accounts, art, catalog, changes, detected, files, modelpage, moderation, scanpage, site, tensors, uploads
 
 reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
@@ -28,6 +28,7 @@ urlpatterns = [
     path("model-versions/<int:pk>", catalog.version_by_id, name="version-by-id"),
     path("model-versions/<int:pk>/edit", changes.edit_version, name="edit-version"),
     path("model-versions/<int:pk>/publish", changes.publish, name="publish"),
+    path("model-versions/<int:pk>/answer", changes.answer, name="answer-question"),
     path("model-versions/<int:pk>/withdraw", changes.withdraw, name="withdraw"),
     path("model-versions/<int:pk>/delete", changes.delete_version, name="delete-version"),
     path("upload", uploads.start, name="upload"),
@@ -35,6 +36,8 @@ urlpatterns = [
     path("upload/<int:pk>/work", uploads.work, name="upload-work"),
     path("upload/<uuid:pk>/discard", uploads.discard, name="upload-discard"),
     path("file/<int:pk>", files.show, name="file"),
+    path("file/<int:pk>/tensors", tensors.show, name="file-tensors"),
+    path("file/<int:pk>/words", detected.add_word, name="add-word"),
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),

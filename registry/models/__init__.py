@@ -1,6 +1,6 @@
 """The registry's tables, gathered so that callers write `from registry.models import Entry`."""
 
-from registry.models.catalog import CommercialUse, DownloadCount, Entry, Kind, Status, Tag, Version, Visibility
+from registry.models.catalog import CommercialUse, DownloadCount, Entry, KeptDeclaration, Kind, Status, Subject, Tag, Version, Visibility
 from registry.models.files import Blob, BlobHash, File, Role, TensorIndex, TimelineStep, Upload, Verdict
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
@@ -12,12 +12,14 @@ __all__ = [
     "DownloadCount",
     "Entry",
     "File",
+    "KeptDeclaration",
     "Kind",
     "Living",
     "Rating",
     "Role",
     "Scope",
     "Status",
+    "Subject",
     "Tag",
     "TensorIndex",
     "TimelineStep",

@@ -134,6 +134,7 @@ class Version(models.Model):
     download_count = models.PositiveBigIntegerField(default=0, editable=False)
 
     files: RelatedManager[File]
+    kept: RelatedManager[KeptDeclaration]
 
     class Meta:
         ordering = ["position", "-id"]
@@ -155,6 +156,31 @@ class Version(models.Model):
         """The recommended settings that the creator filled in; empty ones left out."""
         names = ("weight", "clip_skip", "sampler", "steps", "cfg_scale", "negative_prompt", "vae")
         return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, "")}
+
+
+class Subject(models.TextChoices):
+    """What a declaration is about."""
+
+    BASE_MODEL = "base_model", "base model"
+    KIND = "kind", "kind"
+
+
+class KeptDeclaration(models.Model):
+    """A declaration that its creator keeps although tensors prove something else, and why. Holds for exactly this pair."""
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="kept")
+    about = models.CharField(max_length=10, choices=Subject.choices)
+    declared = models.CharField(max_length=60)
+    detected = models.CharField(max_length=60, help_text="The family or kind that the tensors prove.")
+    reason = models.CharField(max_length=500, help_text="Visitors read it.")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "about", "declared", "detected"], name="kept_once")]
+
+    def __str__(self) -> str:
+        return f"{self.declared} kept against {self.detected}"
 
 
 class DownloadCount(models.Model):

@@ -9,9 +9,9 @@ from rest_framework import serializers
 
 from hub.api.hub.file_answers import FileSummary
 from hub.downloads import origin_of
-from registry import queries, staging
+from registry import agreements, queries, staging
 from registry.lifecycle import FileState
-from registry.models import Entry, File, Upload, Version
+from registry.models import Entry, File, Subject, Upload, Version
 
 SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
 """States in which readers see a file; its unfinished and failed attempts are its creator's own business."""
@@ -33,11 +33,33 @@ class Problem(serializers.Serializer):
     fields = serializers.DictField(required=False)  # type: ignore[assignment]
 
 
+class QuestionAnswer(serializers.Serializer):
+    """The tensors contradict a declaration; its owner answers at `versions/{id}/answers`, and cannot publish before."""
+
+    about = serializers.ChoiceField(Subject.choices)
+    declared = serializers.CharField()
+    detected = serializers.CharField(help_text="The family or kind that the tensors prove.")
+    suggestion = serializers.CharField(help_text="What `keep: false` declares instead.")
+    evidence = serializers.ListField(child=serializers.CharField(), help_text="Which tensors and shapes say so.")
+
+
+class KeptAnswer(serializers.Serializer):
+    """A declaration that its owner keeps although the tensors contradict it, and why."""
+
+    about = serializers.ChoiceField(Subject.choices)
+    declared = serializers.CharField()
+    detected = serializers.CharField()
+    reason = serializers.CharField()
+    answered_at = serializers.DateTimeField()
+
+
 class VersionAnswer(serializers.ModelSerializer):
     entry_id = serializers.IntegerField(read_only=True)
     state = serializers.SerializerMethodField(help_text="draft, published, withdrawn or deleted; of the last two a tombstone is left.")
     reason = serializers.CharField(source="withdrawn_reason", read_only=True, help_text="Why it was withdrawn or deleted.")
     url = serializers.SerializerMethodField(help_text="Its page.")
+    questions = serializers.SerializerMethodField(help_text="What its tensors contradict and nobody answered yet.")
+    kept = serializers.SerializerMethodField(help_text="What its tensors contradict and its owner keeps, with the reason.")
     files = serializers.SerializerMethodField()
 
     class Meta:
@@ -45,9 +67,15 @@ class VersionAnswer(serializers.ModelSerializer):
         fields = [
             *("id", "entry_id", "name", "base_model", "description", "trigger_words", "weight", "clip_skip", "sampler", "steps"),
             *("cfg_scale", "negative_prompt", "vae", "status", "state", "reason", "created_at", "published_at", "withdrawn_at"),
-            *("download_count", "url", "files"),
+            *("download_count", "url", "questions", "kept", "files"),
         ]
         read_only_fields = fields
+
+    def to_representation(self, version: Version) -> dict[str, Any]:
+        self.shown = shown_files(version, self.context["request"].user)
+        for file in self.shown:
+            file.version = version  # spares a query each
+        return dict(super().to_representation(version))
 
     def get_state(self, version: Version) -> str:
         return "deleted" if version.deleted_at or version.entry.gone else str(version.status)
@@ -55,12 +83,21 @@ class VersionAnswer(serializers.ModelSerializer):
     def get_url(self, version: Version) -> str:
         return f"{origin_of(self.context['request'])}/model-versions/{version.pk}"
 
+    @extend_schema_field(QuestionAnswer(many=True))
+    def get_questions(self, version: Version) -> list[dict[str, Any]]:
+        open_ones = [question for question in self._contradictions(version) if not question.answered]
+        return list(QuestionAnswer(open_ones, many=True).data)
+
+    @extend_schema_field(KeptAnswer(many=True))
+    def get_kept(self, version: Version) -> list[dict[str, Any]]:
+        return list(KeptAnswer([question for question in self._contradictions(version) if question.answered], many=True).data)
+
     @extend_schema_field(FileSummary(many=True))
     def get_files(self, version: Version) -> list[dict[str, Any]]:
-        files = shown_files(version, self.context["request"].user)
-        for file in files:
-            file.version = version  # spares a query each
-        return list(FileSummary(files, many=True, context=self.context).data)
+        return list(FileSummary(self.shown, many=True, context=self.context).data)
+
+    def _contradictions(self, version: Version) -> list[agreements.Question]:
+        return agreements.contradictions(version, self.shown)
 
 
 class EntryAnswer(serializers.ModelSerializer):

@@ -10,7 +10,8 @@ from django.db import models
 from rest_framework import serializers
 
 from hub.api.hub.parsing import Strict
-from registry.models import CommercialUse, Entry, Kind, Rating, Status, Version, Visibility
+from registry import catalog
+from registry.models import CommercialUse, Entry, Kind, Rating, Status, Subject, Version, Visibility
 
 MAX_TEXT = 100_000
 MAX_NUMBERS = 1_000
@@ -84,6 +85,15 @@ class VersionChange(VersionRequest):
         if "reason" in attrs and "status" not in attrs:
             raise serializers.ValidationError({"reason": ["A reason goes with status: withdrawn."]})
         return attrs
+
+
+class AnswerRequest(Strict):
+    """An answer to one of a version's `questions`."""
+
+    about = serializers.ChoiceField(Subject.choices)
+    keep = serializers.BooleanField(help_text="true: the declaration stays, for a reason. false: declare what was detected.")
+    reason = Line(max_length=catalog.MAX_REASON, allow_blank=True, required=False, help_text="Needed to keep it; visitors read it.")
+    detected = Line(max_length=60, allow_blank=True, required=False, help_text="Which question, where several are about the same.")
 
 
 class UploadRequest(Strict):

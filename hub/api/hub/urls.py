@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from hub.api.hub import docs, entries, files, judging, uploads, versions, views
+from hub.api.hub import docs, entries, files, judging, tensors, uploads, versions, views
 
 urlpatterns = [
     path("entries", entries.Entries.as_view()),
@@ -13,11 +13,15 @@ urlpatterns = [
     path("entries/<int:pk>/versions", versions.Versions.as_view()),
     path("versions/<int:pk>", versions.OneVersion.as_view()),
     path("versions/<int:pk>/publish", versions.Publish.as_view()),
+    path("versions/<int:pk>/answers", versions.Answers.as_view()),
     path("versions/<int:pk>/uploads", uploads.Uploads.as_view()),
     path("uploads/<uuid:pk>", uploads.OneUpload.as_view()),
     path("uploads/<uuid:pk>/parts", uploads.PartUrls.as_view()),
     path("uploads/<uuid:pk>/complete", uploads.Complete.as_view()),
     path("files/<int:pk>", files.OneFile.as_view()),
+    path("files/<int:pk>/tensors", tensors.Tensors.as_view()),
+    path("files/<int:pk>/metadata", tensors.Metadata.as_view()),
+    path("files/<int:pk>/header", tensors.Header.as_view()),
     path("files/<int:pk>/scan", files.Scan.as_view()),
     path("files/<int:pk>/retry", files.Retry.as_view()),
     path("files/<int:pk>/rescan", judging.JudgeAgain.as_view()),

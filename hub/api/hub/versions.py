@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from hub.api.hub.access import entry_to_change, version_to_change, version_to_read
 from hub.api.hub.answers import VersionAnswer
 from hub.api.hub.entries import REASON
-from hub.api.hub.requests import VersionChange, VersionRequest
+from hub.api.hub.requests import AnswerRequest, VersionChange, VersionRequest
 from hub.api.hub.views import CHANGE, HubView, checked, problems
 from registry import catalog
 
@@ -50,6 +50,17 @@ class OneVersion(HubView):
 class Publish(HubView):
     @extend_schema(operation_id="publish_version", request=None, responses={200: VersionAnswer, **problems(401, 403, 404, 409, 410)})
     def post(self, request: Request, pk: int) -> Response:
-        """Make a version public. It needs a file that was found clean and is ready; 409 says what it waits for."""
+        """Make a version public. It needs a file that was found clean and is ready, and no open `questions`; 409 says what it waits for."""
         catalog.publish(version_to_change(request, pk))
+        return Response(VersionAnswer(version_to_read(request, pk), context=self.context).data)
+
+
+class Answers(HubView):
+    @extend_schema(operation_id="answer_question", request=AnswerRequest, responses={200: VersionAnswer, **problems(*CHANGE, 409)})
+    def post(self, request: Request, pk: int) -> Response:
+        """Answer what the tensors contradict: `keep` the declaration with a reason that visitors read, or declare what was detected.
+
+        A kind belongs to the entry: changing it changes it for all versions. Another detection later asks anew.
+        """
+        catalog.answer(version_to_change(request, pk), request.user, **checked(AnswerRequest, request))
         return Response(VersionAnswer(version_to_read(request, pk), context=self.context).data)

@@ -1,0 +1,124 @@
+"""The panel of one file's tensors and metadata: a page of its own, and a part of the file's page that htmx fetches.
+
+Nothing of a file is rendered as markup, and what names folders of the trainer's machine is shown to its owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from hub.web import access
+from registry import panel, queries
+from registry.formats.plaintext import printable
+from registry.identify.training import trigger_words
+from registry.models import File
+from registry.panel import Panel, Total
+from registry.places import HIDDEN
+
+ROWS = 100
+SHOWN_VALUES, SHOWN_TAGS = 200, 30
+LONG, LONGEST = 140, 20_000
+"""Characters of a value that are shown without unfolding, and at all."""
+TAG_COUNTS = "ss_tag_frequency"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One line of the metadata. `text` may be shown as it is; `tags` are kohya's counts, where the value holds them."""
+
+    key: str
+    text: str
+    hidden: bool
+    cut: bool
+    tags: list[tuple[str, int]]
+
+    @property
+    def long(self) -> bool:
+        return len(self.text) > LONG or "\n" in self.text
+
+    @property
+    def head(self) -> str:
+        return printable(self.text, LONG - 20)
+
+
+@require_safe
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """The tensors of a file: all of the panel, or as a part of a page where htmx asks."""
+    file = access.file_or_404(request, pk)
+    htmx = bool(getattr(request, "htmx", False))
+    context = {"file": file, "version": file.version, "entry": file.version.entry, "alone": not htmx, **_panel(request, file)}
+    response = render(request, "files/tensors.html" if htmx else "files/tensors_page.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
+    """What the template reads; `panel` is None where no tensors are known."""
+    try:
+        found = panel.of_file(file)
+    except (OSError, BotoCoreError, ClientError):
+        return {"panel": None, "away": True}
+    if found is None:
+        return {"panel": None}
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    part = request.GET.get("part", "") if request.GET.get("part") in panel.PARTS else ""
+    after = request.GET.get("after", "")[:4000]
+    page = found.page(after=after, limit=ROWS, text=text, part=part)
+    everything = queries.may_edit(request.user, file.version.entry)
+    kept = {"q": text, "part": part}
+    return {
+        "panel": found,
+        "page": page,
+        "text": text,
+        "part": part,
+        "after": after,
+        "parts": [(total, panel.PARTS[total.name], _query({**kept, "part": total.name})) for total in found.parts],
+        "everything": _query({**kept, "part": ""}),
+        "first": _query(kept),
+        "next": _query({**kept, "after": page.next}) if page.next is not None else "",
+        "metadata": values(found, everything=everything),
+        "more_metadata": max(0, len(found.metadata) - SHOWN_VALUES),
+        "hidden_word": HIDDEN,
+    }
+
+
+def _query(fields: dict[str, str | None]) -> str:
+    return "?" + urlencode({name: value for name, value in fields.items() if value})
+
+
+def values(found: Panel, *, everything: bool) -> list[Value]:
+    """The metadata by key, as this visitor may see it."""
+    shown = found.metadata if everything else found.public_metadata
+    return [_value(key, shown[key], found) for key in sorted(shown)[:SHOWN_VALUES]]
+
+
+def _value(key: str, text: str, found: Panel) -> Value:
+    hidden = text == HIDDEN
+    tags = trigger_words({TAG_COUNTS: text})[:SHOWN_TAGS] if key == TAG_COUNTS and not hidden else []
+    pretty = _pretty(text)
+    lines = "\n".join(printable(line, LONGEST) for line in pretty[:LONGEST].split("\n"))
+    return Value(key, lines, hidden, len(pretty) > LONGEST, [(printable(word, 80), count) for word, count in tags])
+
+
+def _pretty(text: str) -> str:
+    """JSON with line breaks; anything else, and what is too long to be worth it, as it is."""
+    if not text.startswith(("{", "[")) or len(text) > LONGEST:
+        return text
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def census(totals: list[Total]) -> str:
+    """ "F16 1,130, I64 1": how many tensors of each type."""
+    return ", ".join(f"{total.name} {total.tensors:,}" for total in totals)
