@@ -10,25 +10,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from inference.models import Derivative
-from inference.weights.convert import convert_many
-from inference.weights.metadata import derived_metadata
+from inference.weights.locked import Made as Converted
+from inference.weights.locked import Wanted, convert_locked
 from inference.weights.offers import worthwhile
-from inference.weights.outcome import CONVERTER_VERSION, Outcome
-from inference.weights.plan import make_plan
+from inference.weights.outcome import CONVERTER_VERSION
 from inference.weights.recipe import Recipe, twin_recipe, variant_suffix
 from registry import intake, lifecycle, storage, timeline
-from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import Blob, File, Role, TensorIndex, Verdict
 from registry.names import with_suffix
-from registry.timeline import Running
 from registry.work import Ending
 
 AS_THEY_ARE = frozenset({"safetensors", "gguf", "onnx", "npy", "npz", "bundle"})
@@ -129,7 +125,7 @@ class Made:
 
 
 def make(source: File, recipes: Sequence[Recipe], *, step_name: str) -> list[Made | FormatError]:
-    """Convert `source` by each recipe in one pass over its bytes; what is wrong with one recipe only takes its place.
+    """Convert `source` by each recipe in one pass over its bytes, in a locked child; what is wrong with one recipe only takes its place.
 
     Raises `FormatError` for what concerns them all.
     """
@@ -141,42 +137,23 @@ def make(source: File, recipes: Sequence[Recipe], *, step_name: str) -> list[Mad
     directory = blob.tensor_index.directory
     with timeline.step(source, step_name, total_bytes=blob.size_bytes) as step, ExitStack() as scratch:
         targets = [scratch.enter_context(storage.scratch_file(".safetensors")) for _ in recipes]
-        outcomes = _write(blob, directory, recipes, targets, step)
-        rows = zip(recipes, targets, outcomes, strict=True)
-        made = [_keep(source, *row) for row in rows]
+        wanted = [Wanted(target, recipe, source_sha256=blob.sha256) for target, recipe in zip(targets, recipes, strict=True)]
+        stored = scratch.enter_context(storage.reader(blob))
+        outcomes = convert_locked(stored, directory, wanted, progress=step.scaled_progress)
+        made = [_keep(source, *row) for row in zip(wanted, outcomes, strict=True)]
         step.note("; ".join(map(_said, made)))
         if len(made) == 1 and isinstance(made[0], FormatError):
             raise made[0]
     return made
 
 
-def _write(
-    blob: Blob, directory: TensorDirectory, recipes: Sequence[Recipe], targets: Sequence[Path], step: Running
-) -> list[Outcome | FormatError]:
-    """Every recipe's file under its target, with a report; where a recipe cannot be followed, why."""
-    found: dict[int, Outcome | FormatError] = {}
-    wanted: dict[int, tuple[Recipe, Path, dict[str, str]]] = {}
-    for number, (recipe, target) in enumerate(zip(recipes, targets, strict=True)):
-        metadata = derived_metadata(directory, recipe, source_sha256=blob.sha256)
-        try:
-            make_plan(directory, recipe, metadata)
-            wanted[number] = (recipe, target, metadata)
-        except FormatError as refusal:
-            found[number] = refusal
-    if wanted:
-        with storage.local_path(blob) as path:
-            outcomes = convert_many(path, directory, list(wanted.values()), progress=step.scaled_progress)
-        found.update(zip(wanted, outcomes, strict=True))
-    return [found[number] for number in range(len(recipes))]
-
-
-def _keep(source: File, recipe: Recipe, target: Path, outcome: Outcome | FormatError) -> Made | FormatError:
+def _keep(source: File, wanted: Wanted, outcome: Converted | FormatError) -> Made | FormatError:
     if isinstance(outcome, FormatError):
         return outcome
-    assert outcome.hashes is not None  # noqa: S101  (they were asked for)
-    storage.place_file(target, outcome.hashes.sha256)
+    storage.place_file(wanted.target, outcome.hashes.sha256)
+    overflow = int(outcome.report["losses"]["overflow"])
     try:
-        return Made(_derived_file(source, recipe, intake.record_blob(outcome.hashes), outcome.losses.overflow), outcome.to_json())
+        return Made(_derived_file(source, wanted.recipe, intake.record_blob(outcome.hashes), overflow), outcome.report)
     except FormatError as refusal:
         return refusal
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import F, Func, IntegerField, QuerySet
 
+from hub import outcomes
 from hub.verdicts.reports import ReleaseNote, in_force, level_of, release_note
 from hub.web import words
 from registry import queries
@@ -33,6 +34,7 @@ class FileRow:
     recommended: bool = False
     report: ScanReport | None = None
     release: ReleaseNote | None = None
+    warning: str = ""
     detected: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -41,8 +43,11 @@ class FileRow:
 
 
 def recommended(files: Iterable[File]) -> File | None:
-    """The file for somebody who wants to make pictures: safe format first, then the small variant with identical pictures."""
-    ready = [file for file in files if file.downloadable]
+    """The file for somebody who wants to make pictures: safe format first, then the small variant with identical pictures.
+
+    Never one whose cast made values infinite.
+    """
+    ready = [file for file in files if file.downloadable and not outcomes.overflow_of(file)]
     return min(ready, key=_order, default=None)
 
 
@@ -85,6 +90,7 @@ def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> 
         recommended=recommended,
         report=report,
         release=release_note(getattr(report, "release_in_force", None)),
+        warning=outcomes.warning_of(file),
         detected=file.blob.detected if file.blob else {},
     )
 

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from hub import retrying
-from hub.web import access, detected, filelist, progress
+from hub import outcomes, retrying
+from hub.web import access, detected, filelist, progress, variants
 from hub.web.site import back
 from registry import queries
 from registry.formats.errors import FormatError
@@ -32,6 +32,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "entry": file.version.entry,
         "facts": detected.facts(file),
         "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
+        "made": outcomes.shown(file),
+        "offers": variants.offers(request.user, file) if may_edit else [],
         "may_edit": may_edit,
         "can_retry": may_edit and retrying.can_retry(request.user, file),  # type: ignore[arg-type]
     }

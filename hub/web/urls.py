@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from hub.web import accounts, art, catalog, changes, detected, files, modelpage, moderation, scanpage, site, tensors, uploads
+from hub.web import accounts, art, catalog, changes, detected, files, modelpage, moderation, scanpage, site, tensors, uploads, variants
 
 reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
@@ -41,6 +41,7 @@ urlpatterns = [
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),
+    path("file/<int:pk>/variants", variants.ask, name="ask-variant"),
     path("moderation", moderation.desk, name="moderation"),
     path("moderation/releases/<int:pk>/withdraw", moderation.withdraw, name="withdraw-release"),
     path("moderation/disagreements/<int:pk>/settle", moderation.settle, name="settle-disagreement"),

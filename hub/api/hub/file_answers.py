@@ -7,6 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from hub import outcomes
+from hub.api.hub.variant_answers import OutcomeAnswer, outcome_answer
 from hub.downloads import download_url, origin_of
 from hub.verdicts import reports
 from inference.models import Derivative
@@ -82,15 +84,21 @@ class DerivativeAnswer(serializers.Serializer):
 
 class FileAnswer(FileSummary):
     derivatives = serializers.SerializerMethodField()
+    outcome = serializers.SerializerMethodField(help_text="How it was made and what was compared; null for what was not converted here.")
     timeline = StepAnswer(many=True, read_only=True)
     queue_place = serializers.SerializerMethodField(help_text="1 is next; null where it does not wait for a worker.")
 
     class Meta(FileSummary.Meta):
-        fields = [*FileSummary.Meta.fields, "derivatives", "timeline", "queue_place"]
+        fields = [*FileSummary.Meta.fields, "derivatives", "outcome", "timeline", "queue_place"]
         read_only_fields = fields
 
     def get_queue_place(self, file: File) -> int | None:
         return lifecycle.place_in_queue(file)
+
+    @extend_schema_field(OutcomeAnswer(allow_null=True))
+    def get_outcome(self, file: File) -> dict[str, Any] | None:
+        report = outcomes.report_of(file)
+        return outcome_answer(file, report) if report else None
 
     @extend_schema_field(DerivativeAnswer(many=True))
     def get_derivatives(self, file: File) -> list[dict[str, Any]]:
@@ -100,12 +108,12 @@ class FileAnswer(FileSummary):
         shown = {derivative.result_id for derivative in wanted}
         twins = file.derived.select_related("blob", "version__entry").exclude(pk__in=[pk for pk in shown if pk])  # type: ignore[attr-defined]
         return [
-            *(_derived("made", twin.recipe, twin, request) for twin in twins),
-            *(_derived(one.state, one.recipe, one.result, request, one) for one in wanted),
+            *(derived_answer("made", twin.recipe, twin, request) for twin in twins),
+            *(derived_answer(one.state, one.recipe, one.result, request, one) for one in wanted),
         ]
 
 
-def _derived(state: str, recipe: dict[str, Any], result: File | None, request: Any, life: Derivative | None = None) -> dict[str, Any]:
+def derived_answer(state: str, recipe: dict[str, Any], result: File | None, request: Any, life: Derivative | None = None) -> dict[str, Any]:
     return {
         "state": state,
         "recipe": recipe,

@@ -54,6 +54,7 @@ SAYS = {
     409: "Not possible in its present state.",
     410: "It was deleted or has expired.",
     413: "Too large for this hub or for your quota.",
+    429: "You have too many of these waiting or running already.",
     507: "The hub's disk is full.",
 }
 

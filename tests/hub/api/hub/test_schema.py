@@ -36,6 +36,7 @@ ROUTES = {
     "files/{id}/retry": {"post"},
     "files/{id}/rescan": {"post"},
     "files/{id}/extract": {"post"},
+    "files/{id}/variants": {"get", "post"},
 }
 """What others build on: nothing may be missing, and nothing is promised beside it."""
 
