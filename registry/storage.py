@@ -102,13 +102,18 @@ def reader(blob: Blob) -> Iterator[Reader]:
 
 
 def place_file(path: Path, sha256: str) -> None:
-    """Store a finished local file of ours (a derivative) under its digest; the file is gone afterwards. Idempotent."""
-    name = blob_name(sha256)
-    if on_disk():
+    """Store a finished local file of ours (a derivative) under its digest; the file is gone afterwards. Idempotent.
+
+    Bytes that are stored already are left alone: that these have the digest is the word of whoever made them.
+    """
+    name, store = blob_name(sha256), storages["models"]
+    if store.exists(name) and store.size(name) == path.stat().st_size:
+        path.unlink()
+    elif on_disk():
         _move(path, path_of("models", name))
-        return
-    bucket("models").upload_file(str(path), name)
-    path.unlink()
+    else:
+        bucket("models").upload_file(str(path), name)
+        path.unlink()
 
 
 def place_staged(staging_name: str, sha256: str) -> None:
