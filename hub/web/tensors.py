@@ -21,7 +21,7 @@ from registry import panel, queries
 from registry.formats.plaintext import printable
 from registry.identify.training import trigger_words
 from registry.models import File
-from registry.panel import Panel, Total
+from registry.panel import Panel
 from registry.places import HIDDEN
 
 ROWS = 100
@@ -47,7 +47,7 @@ class Value:
 
     @property
     def head(self) -> str:
-        return printable(self.text, LONG - 20)
+        return printable(" ".join(self.text[: 2 * LONG].split()), LONG - 20)
 
 
 @require_safe
@@ -81,8 +81,7 @@ def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
         "text": text,
         "part": part,
         "after": after,
-        "parts": [(total, panel.PARTS[total.name], _query({**kept, "part": total.name})) for total in found.parts],
-        "everything": _query({**kept, "part": ""}),
+        "parts": [(total, panel.PARTS[total.name], _query({"part": total.name})) for total in found.parts],
         "first": _query(kept),
         "next": _query({**kept, "after": page.next}) if page.next is not None else "",
         "metadata": values(found, everything=everything),
@@ -117,8 +116,3 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-
-def census(totals: list[Total]) -> str:
-    """ "F16 1,130, I64 1": how many tensors of each type."""
-    return ", ".join(f"{total.name} {total.tensors:,}" for total in totals)
