@@ -91,9 +91,9 @@ def check_families(directories: dict[str, TensorDirectory], recipe: MergeRecipe)
     first = found["a"]
     notes = []
     for role, other in found.items():
-        if not role.startswith("lora") and other.kind not in ("checkpoint", "unet", "other"):
-            what = f"{other.kind}" + (f" ({other.flavour})" if other.flavour else "")
-            raise FormatError("merge:families", f"{_capital(label(role))} is a file of kind {what}; only whole models are merged.")
+        if not role.startswith("lora") and other.kind == "lora":
+            sentence = f"{_capital(label(role))} is no model but a {other.flavour}. Add it as a LoRA that is baked in."
+            raise FormatError("merge:families", sentence)
         if other.family and first.family and other.family != first.family:
             sentence = f"{_capital(label(role))} is {other.family} and model A is {first.family}. Only files of one family fit together."
             raise FormatError("merge:families", sentence)
