@@ -108,7 +108,10 @@ def _widened(values: Array, source: str) -> Array:
     """The values as float32, or as float64 where they are that: exact."""
     if source == "BF16":
         return widen(values)
-    return values.astype("<f4") if source == "F16" else values
+    if source == "F16":
+        with np.errstate(invalid="ignore"):  # a signalling NaN; it is made quiet by `_quiet`
+            return values.astype("<f4")
+    return values
 
 
 def _exactly(values: Array, source: str, wide: Array, target: str, out: Array) -> Losses:
@@ -128,7 +131,7 @@ def _exactly(values: Array, source: str, wide: Array, target: str, out: Array) -
         out.view(MANTISSA[target][0])[nan] = _quiet(values[nan], source, target)
     kept = finite & np.isfinite(back)
     losses.overflow = int(np.count_nonzero(finite) - np.count_nonzero(kept))
-    losses.underflow = int(np.count_nonzero((back == 0) & (wide != 0)))
+    losses.underflow = int(np.count_nonzero(kept & (back == 0) & (wide != 0)))
     losses.max_abs_error = float(error[kept].max(initial=0.0))
     return losses
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 
 from inference.weights.quantised import quantised_by
 from inference.weights.recipe import DTYPES, Recipe, stays_exact
@@ -156,25 +155,31 @@ def _dtype(name: str, entry: TensorEntry, recipe: Recipe) -> str:
 
 def _check(directory: TensorDirectory, chosen: dict[str, TensorEntry]) -> None:
     """Every view lies inside its storage, and together they are not many times what the file holds."""
+    total = 0
     for name, entry in chosen.items():
         if len(entry.shape) != len(entry.stride) or min((*entry.shape, *entry.stride, entry.offset), default=0) < 0:
             raise FormatError("weights:view-outside", "A tensor's shape or stride is negative or incomplete.", where=name)
         if span(entry) + entry.offset * SIZES[entry.dtype] > directory.storages[entry.storage].size:
             raise FormatError("weights:view-outside", "A tensor reaches beyond the bytes that hold it.", where=name)
-        if not entry.contiguous and entry.nbytes > MAX_STRIDED:
+        size = entry.nbytes
+        total += size
+        if size > MAX_STRIDED and not entry.contiguous:
             raise LimitExceeded(
                 "weights:too-large", "A tensor this large must be stored in one piece. Call .contiguous() and save again.", where=name
             )
-    held = sum(storage.size for storage in directory.storages)
-    if sum(entry.nbytes for entry in chosen.values()) > 2 * held + SLACK:
+    if total > 2 * sum(storage.size for storage in directory.storages) + SLACK:
         raise LimitExceeded("weights:too-large", "The tensors of this file unfold to many times its size. Save it without expanded views.")
 
 
 def span(entry: TensorEntry) -> int:
     """Bytes from the first to the last element of a view, both included; 0 for an empty tensor."""
-    if prod(entry.shape) == 0:
+    if 0 in entry.shape:
         return 0
-    return (1 + sum((size - 1) * step for size, step in zip(entry.shape, entry.stride, strict=True))) * SIZES[entry.dtype]
+    return (1 + sum(map(_reach, entry.shape, entry.stride))) * SIZES[entry.dtype]
+
+
+def _reach(size: int, step: int) -> int:
+    return (size - 1) * step
 
 
 def _refuse_quantised(named: Named) -> None:
@@ -195,7 +200,7 @@ def _aliases(chosen: dict[str, TensorEntry], recipe: Recipe, taken: frozenset[st
     for name in sorted(chosen):
         entry = chosen[name]
         view = (entry.storage, entry.offset, entry.shape, entry.stride, entry.dtype, _dtype(name, entry, recipe))
-        if entry.numel and first.setdefault(view, name) != name and name not in taken:
+        if 0 not in entry.shape and first.setdefault(view, name) != name and name not in taken:
             aliases[name] = first[view]
     return aliases
 
@@ -203,6 +208,6 @@ def _aliases(chosen: dict[str, TensorEntry], recipe: Recipe, taken: frozenset[st
 def _shared(chosen: dict[str, TensorEntry]) -> list[list[str]]:
     groups: dict[tuple[int, int], list[str]] = {}
     for name, entry in chosen.items():
-        if entry.numel:
+        if 0 not in entry.shape:
             groups.setdefault((entry.storage, entry.offset), []).append(name)
     return [sorted(names) for names in groups.values() if len(names) > 1]

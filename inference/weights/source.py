@@ -10,7 +10,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from math import prod
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from isal.isal_zlib import crc32
@@ -21,6 +21,7 @@ from inference.weights.plan import span
 from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES
 from registry.formats.errors import FormatError, LimitExceeded
+from registry.formats.reader import FileReader, Reader
 
 CHUNK = 1 << 20
 """Bytes of source read at once: cast and checked while they are in the cache."""
@@ -37,31 +38,8 @@ A file made to be slow would otherwise keep a worker busy for days; a real one w
 """
 
 
-class Reader(Protocol):
-    """Something that reads by offset: `read_into` fills the whole view, or raises."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read_into(self, offset: int, view: memoryview, /) -> None: ...
-
-
 Readable = str | os.PathLike[str] | int | BinaryIO | Reader
 """A path (opened, and closed at the end), an open descriptor, a seekable binary file, or a reader: these stay the caller's."""
-
-
-class _Descriptor:
-    """Reads an open descriptor without moving its position."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd, self.size = fd, os.fstat(fd).st_size
-
-    def read_into(self, offset: int, view: memoryview) -> None:
-        while view:
-            got = os.preadv(self.fd, [view], offset)
-            if not got:
-                raise truncated(offset)
-            view, offset = view[got:], offset + got
 
 
 class _File:
@@ -119,14 +97,17 @@ class Source:
         """Fills `view` with the bytes from `start` on; a file that ends there is truncated."""
         if start + view.nbytes > self.size:
             raise truncated(start)
-        self._reader.read_into(start, view)
+        try:
+            self._reader.read_into(start, view)
+        except FormatError as error:  # it has become shorter since it was opened
+            raise truncated(start) from error
 
     def expect(self, entry: TensorEntry) -> None:
         """This tensor is read soon: a file on a disk is asked to fetch it. A hint, and nothing where none can be given."""
-        if isinstance(self._reader, _Descriptor) and entry.contiguous:
+        if isinstance(self._reader, FileReader) and entry.contiguous:
             start, size = self._directory.byte_range(entry)
             with contextlib.suppress(OSError):
-                os.posix_fadvise(self._reader.fd, start, size, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(self._reader.fileno(), start, size, os.POSIX_FADV_WILLNEED)
 
     def covers_storage(self, entry: TensorEntry) -> bool:
         """Whether reading this tensor reads every byte of its storage in order, so that a CRC can be had on the way."""
@@ -165,7 +146,9 @@ class Source:
             self._spend(total)
             raw = bytearray(total)
             self.read_into(base + offset * item, memoryview(raw))
-            out[...] = as_strided(np.frombuffer(raw, out.dtype), out.shape, tuple(step * item for step in stride))
+            # The stride of a dimension of one is never walked and may be any number, also one that no machine could count in.
+            steps = tuple(step * item if size > 1 else 0 for size, step in zip(out.shape, stride, strict=True))
+            out[...] = as_strided(np.frombuffer(raw, out.dtype), out.shape, steps)
             return
         axis = reach.index(max(reach))
         middle = out.shape[axis] // 2
@@ -192,7 +175,7 @@ class Source:
 
 def _reader(file: int | BinaryIO | Reader) -> Reader:
     if isinstance(file, int):
-        return _Descriptor(file)
+        return FileReader(file)
     return cast(Reader, file) if hasattr(file, "read_into") else _File(file)
 
 
