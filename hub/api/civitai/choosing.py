@@ -18,6 +18,7 @@ BASE_POINTS = 1000.0
 class Choosable(Protocol):
     """What is asked of a file: its ModelFileType, `metadata` with format, size and fp where they are known, and
     `preference`, which breaks ties: lower is better.
+    `overflowed` files hold values that a cast made infinite: nobody gets one who did not ask for its precision.
     """
 
     @property
@@ -28,6 +29,8 @@ class Choosable(Protocol):
     def metadata(self) -> dict[str, str]: ...
     @property
     def preference(self) -> int: ...
+    @property
+    def overflowed(self) -> bool: ...
 
 
 F = TypeVar("F", bound=Choosable)
@@ -50,17 +53,22 @@ class Wanted:
 
 def primary(files: Iterable[F]) -> F | None:
     """The file that a download without wishes means; None only where there is none."""
-    return _best(list(files), PREFERRED)
+    return _best(_sound(list(files)), PREFERRED)
 
 
 def choose(files: Iterable[F], wanted: Wanted) -> F | None:
     """The best file for these wishes; None where none has what was asked for. A pickle is never a second choice for something else."""
     asked = wanted.asked()
     fitting = [file for file in files if not wanted.file_type or file.file_type.lower() == wanted.file_type.lower()]
-    found = _best(fitting, {**PREFERRED, **asked})
+    found = _best(fitting if wanted.fp else _sound(fitting), {**PREFERRED, **asked})
     if found is None or any(found.metadata.get(key, "").lower() != value.lower() for key, value in asked.items()):
         return None
     return found
+
+
+def _sound(files: list[F]) -> list[F]:
+    """The files without those that a cast broke, as long as any are left."""
+    return [file for file in files if not file.overflowed] or files
 
 
 def _best(files: list[F], preferred: dict[str, str]) -> F | None:

@@ -72,6 +72,10 @@ class FileRow:
         return "Pruned Model" if self.pruned else "Model"
 
     @property
+    def overflowed(self) -> bool:
+        return bool(self.recipe.get("overflow"))
+
+    @property
     def preference(self) -> int:
         """Among equals: what its creator uploaded, then all weights, then without training state, then the averages."""
         keep = {"all": 1, "weights": 2, "ema": 3}.get(self.recipe.get("keep", "all"), 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ class Offered:
     file_type: str = "Model"
     metadata: dict[str, str] = field(default_factory=dict)
     preference: int = 0
+    overflowed: bool = False
 
 
 def offered(name: str, fmt: str = "SafeTensor", size: str = "full", fp: str = "", *, number: int = 1, preference: int = 0) -> Offered:
@@ -162,3 +163,11 @@ def test_a_pickle_waits_for_its_twin_unless_it_is_asked_for(get: Get, creator: U
     assert get(address, {"format": "PickleTensor"}).status_code == 307
     twin.delete()
     assert get(address).status_code == 307
+
+
+def test_a_file_with_values_that_became_infinite_is_given_to_those_only_who_ask_for_its_precision() -> None:
+    broken = replace(SMALL, overflowed=True)
+    assert primary([TWIN, broken]) == TWIN
+    assert choose([TWIN, broken], Wanted()) == TWIN
+    assert choose([TWIN, broken], Wanted(fp="fp16")) == broken
+    assert primary([broken]) == broken
