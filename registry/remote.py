@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -18,9 +18,11 @@ from registry.formats.reader import cut_short
 log = logging.getLogger(__name__)
 
 FIRST, LARGEST = 256 << 10, 8 << 20
-"""Bytes of the first range after a jump, and of the largest one: each that is read on to is twice as large as the one before."""
+"""Bytes of the first range after a jump, at least, and of the largest one: each that is read on to is twice as large as the last."""
 AHEAD = 2
-"""Ranges under way behind the one that is being read; with the last one of `LARGEST`, at most 32 MiB are held."""
+"""Ranges under way behind the one that is being read; one until they are of the largest size, since a jump may come at any time."""
+HELD = 48 << 20
+"""Bytes of ranges that are kept, those that were used last: readers jump back and forth between neighbours."""
 ATTEMPTS = 4
 """Connections for one range: bodies that end early are taken up where they ended."""
 WAIT_SECONDS = 0.5
@@ -29,6 +31,19 @@ WAIT_SECONDS = 0.5
 
 class Changed(OSError):
     """Other bytes lie under the name than when it was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A range of the object that was asked for."""
+
+    start: int
+    size: int
+    bytes: Future[bytes]
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
 
 
 class StoredReader:
@@ -42,7 +57,8 @@ class StoredReader:
         head = self._client.head_object(**self._place)
         self.size: int = head["ContentLength"]
         self._etag: str = head["ETag"]
-        self._parts: deque[tuple[int, int, Future[bytes]]] = deque()
+        self._parts: list[_Part] = []
+        self._next, self._step = -1, FIRST
         self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="s3-read")
         self.fetched = 0
 
@@ -55,30 +71,37 @@ class StoredReader:
     def read_into(self, offset: int, view: memoryview) -> None:
         if offset < 0 or offset + len(view) > self.size:
             raise cut_short(offset)
+        in_order = offset == self._next
+        self._next = offset + len(view)
         while view:
-            self._move_to(offset, len(view))
-            start, _, future = self._parts[0]
-            piece = memoryview(future.result())[offset - start :][: len(view)]
+            part = self._part(offset, max(FIRST, len(view)), in_order)
+            piece = memoryview(part.bytes.result())[offset - part.start :][: len(view)]
             view[: len(piece)] = piece
-            view, offset = view[len(piece) :], offset + len(piece)
+            view, offset, in_order = view[len(piece) :], offset + len(piece), True
 
-    def _move_to(self, offset: int, wanted: int) -> None:
-        """Make the range that holds `offset` the first one, and have what follows it fetched, if it was come to in order."""
-        while self._parts and not self._parts[0][0] <= offset < sum(self._parts[0][:2]):
-            self._parts.popleft()[2].cancel()
-        if not self._parts:
-            self._ask(offset, max(FIRST, min(wanted, LARGEST)))
-            return
-        while len(self._parts) <= AHEAD:
-            start, size, _ = self._parts[-1]
-            if start + size >= self.size:
-                return
-            self._ask(start + size, min(2 * size, LARGEST))
+    def _part(self, offset: int, wanted: int, in_order: bool) -> _Part:
+        """The range that holds `offset`. What follows it is asked for as well, where it was come to in order."""
+        self._step = self._step if in_order else min(wanted, LARGEST)
+        part = self._find(offset) or self._ask(offset)
+        self._parts.remove(part)
+        self._parts.append(part)
+        end = part.end
+        for _ in range((AHEAD if self._step == LARGEST else 1) if in_order else 0):
+            if end < self.size:
+                end = (self._find(end) or self._ask(end)).end
+        while len(self._parts) > 1 + AHEAD and sum(each.size for each in self._parts) > HELD:
+            self._parts.pop(0).bytes.cancel()
+        return part
 
-    def _ask(self, start: int, size: int) -> None:
-        size = min(size, self.size - start)
+    def _find(self, offset: int) -> _Part | None:
+        return next((part for part in reversed(self._parts) if part.start <= offset < part.end), None)
+
+    def _ask(self, start: int) -> _Part:
+        size = min(self._step, self.size - start)
+        self._step = min(2 * self._step, LARGEST)
         self.fetched += size
-        self._parts.append((start, size, self._pool.submit(self._fetch, start, size)))
+        self._parts.append(_Part(start, size, self._pool.submit(self._fetch, start, size)))
+        return self._parts[-1]
 
     def _fetch(self, start: int, size: int) -> bytes:
         data = bytearray()

@@ -50,6 +50,17 @@ def test_jumps_read_what_lies_there(blob: Blob) -> None:
             assert read(reader, offset, min(size, len(DATA) - offset)) == DATA[offset : offset + size]
 
 
+def test_neighbours_in_any_order_are_fetched_about_once(blob: Blob) -> None:
+    """Small tensors in the order of their names, which is not that of the file."""
+    places = list(range(0, 8 * 2**20, 16384))
+    random.Random(5).shuffle(places)
+    with storage.reader(blob) as reader:
+        for at in places:
+            assert read(reader, at, 16384) == DATA[at : at + 16384]
+        assert isinstance(reader, StoredReader)
+        assert reader.fetched < 4 * 8 * 2**20
+
+
 def test_a_look_at_the_head_fetches_little(blob: Blob) -> None:
     with storage.reader(blob) as reader:
         assert Window(reader).read(8, 1000) == DATA[8:1008]
