@@ -14,6 +14,7 @@ from registry.formats.plaintext import printable
 from registry.identify.agreement import agrees, family_of
 from registry.lifecycle import FileState
 from registry.models import File, KeptDeclaration, Kind, Subject, Version
+from registry.places import hide
 
 DECLARABLE: dict[str, tuple[str, ...]] = {
     "checkpoint": (Kind.CHECKPOINT,),
@@ -28,6 +29,8 @@ DECLARABLE: dict[str, tuple[str, ...]] = {
     "text_encoder": (Kind.OTHER,),
     "ip_adapter": (Kind.OTHER, Kind.CONTROLNET),
     "motion_module": (Kind.OTHER,),
+    "clip_vision": (Kind.OTHER,),
+    "detection": (Kind.OTHER,),
 }
 """Detected kind -> kinds that a creator may declare for it, the one to suggest first. Any other detected kind proves nothing."""
 
@@ -36,6 +39,8 @@ USUAL = {"SD 1.x": "SD 1.5", "SD 2.x": "SD 2.1", "SDXL": "SDXL 1.0", "Flux.1": "
 
 TOLD = (FileState.CLEAN, FileState.CONVERTING, FileState.READY)
 """States in which what a file was found to be counts: its verdict is in, and it was not refused."""
+HEARSAY = "metadata only"
+"""Confidence of a base model that no tensor proves: whoever wrote the metadata may be wrong, so nobody is asked because of it."""
 MAX_EVIDENCE = 12
 
 
@@ -118,9 +123,13 @@ def _bases(version: Version, told: list[tuple[File, dict[str, Any]]]) -> list[Qu
     found: dict[str, Question] = {}
     for file, detected in told:
         family = str(detected.get("family") or "")[:60]
-        if agrees(version.base_model, detected) is False and family not in found:
+        if detected.get("confidence") == HEARSAY or family in found:
+            continue
+        if agrees(version.base_model, detected) is False:
             suggestion = str(detected.get("base_model") or "") or USUAL.get(family.split(" / ")[0], family.split(" / ")[0])
-            found[family] = Question(Subject.BASE_MODEL, version.base_model, family, suggestion[:60], _evidence(detected), file.name)
+            found[family] = Question(
+                Subject.BASE_MODEL, version.base_model, family, suggestion[:60], _evidence(detected, "evidence_base"), file.name
+            )
     return list(found.values())
 
 
@@ -132,12 +141,13 @@ def _kinds(version: Version, told: list[tuple[File, dict[str, Any]]]) -> list[Qu
         return []
     file, detected = max(proved, key=lambda pair: (pair[0].size_bytes, -pair[0].pk))
     kind = str(detected["kind"])
-    return [Question(Subject.KIND, declared, kind, DECLARABLE[kind][0], _evidence(detected), file.name)]
+    return [Question(Subject.KIND, declared, kind, DECLARABLE[kind][0], _evidence(detected, "evidence_kind"), file.name)]
 
 
-def _evidence(detected: dict[str, Any]) -> tuple[str, ...]:
-    lines = detected.get("evidence")
-    return tuple(printable(str(line), 300) for line in lines[:MAX_EVIDENCE]) if isinstance(lines, list) else ()
+def _evidence(detected: dict[str, Any], part: str) -> tuple[str, ...]:
+    """What speaks for this part of the answer, else all evidence there is; without places of somebody's machine."""
+    lines = detected.get(part) or detected.get("evidence")
+    return tuple(printable(str(hide(str(line))), 300) for line in lines[:MAX_EVIDENCE]) if isinstance(lines, list) else ()
 
 
 def _with_answer(question: Question, kept: list[KeptDeclaration]) -> Question:

@@ -6,6 +6,7 @@ It judges text only; who may see it all the same is asked by the caller.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 HIDDEN = "hidden: it holds folder names of the trainer's machine"
 """What stands in the place of such a value, on pages and in answers."""
@@ -33,3 +34,14 @@ def names_place(key: str, text: str) -> bool:
 def without_places(metadata: dict[str, str]) -> dict[str, str]:
     """The metadata as everybody may see it: values that name places are `HIDDEN`."""
     return {key: HIDDEN if names_place(key, text) else text for key, text in metadata.items()}
+
+
+def hide(value: Any) -> Any:
+    """Plain data that came out of a file (as JSON has it), with every text that names a place as `HIDDEN`."""
+    if isinstance(value, str):
+        return HIDDEN if names_place("", value) else value
+    if isinstance(value, list):
+        return [hide(item) for item in value]
+    if isinstance(value, dict):
+        return {key: hide(item) for key, item in value.items()}
+    return value

@@ -14,44 +14,56 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from hub.web import access
-from registry import catalog
+from registry import catalog, places
 from registry.agreements import kind_label
 from registry.formats.plaintext import printable
 from registry.identify.agreement import agrees
 from registry.models import File
 
+MAX_TRAINING = 40
 MAX_WORDS, MAX_TRIGGERS, MAX_WORD = 30, 100, 200
 """Shown of the training metadata; of a version, and of one word, as its form takes them."""
 
 
 def facts(file: File) -> dict[str, Any]:
     """Values of `blob.detected` that a page shows; `version` of the file is expected to be loaded."""
-    found = file.blob.detected if file.blob else {}
+    found = places.hide(file.blob.detected) if file.blob else {}
     base = _text(found.get("base_model"))
     return {
         "kind": printable(kind_label(_text(found.get("kind")))),
         "suggestion": base if base != _text(found.get("family")) else "",
         "contradicts": agrees(file.version.base_model, found) is False,
         "variants": ", ".join(_texts(found.get("variants"))),
-        "prediction": _text(found.get("prediction")),
+        "prediction": PREDICTIONS.get(_text(found.get("prediction")), ""),
+        "quantization": _text(found.get("quantization")),
+        "confidence": _text(found.get("confidence")),
         "resolution": _text(found.get("resolution")),
         "parameters": _count(found.get("parameters")),
         "tensors": _count(found.get("tensors")),
         "inside": ", ".join(name for key, name in INSIDE if found.get(key) is True),
         "network": _network(found),
-        "alternatives": ", ".join(_texts(found.get("alternatives"))),
+        "alternatives": ", ".join(name for name in _texts(found.get("alternatives"), 20) if name != base),
+        "training": _training(found.get("training")),
         "notes": _texts(found.get("notes")),
         "evidence": _texts(found.get("evidence"), 40),
         "words": training_words(file),
     }
 
 
+PREDICTIONS = {"v": "v", "epsilon": "epsilon (noise)", "edm": "EDM"}
 INSIDE = (
     ("has_vae", "VAE"),
     ("has_text_encoder", "text encoder"),
     ("has_ema", "EMA averages"),
     ("has_training_state", "training state"),
 )
+
+
+def _training(found: Any) -> list[tuple[str, str]]:
+    """What the trainer states of the training, as (label, value)."""
+    rows = found.items() if isinstance(found, dict) else ()
+    shown = [(_text(name, 40).replace("_", " ").capitalize(), "yes" if value is True else _text(value, 500)) for name, value in rows]
+    return sorted((name, value) for name, value in shown if value)[:MAX_TRAINING]
 
 
 def training_words(file: File) -> list[dict[str, Any]]:

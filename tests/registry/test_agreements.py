@@ -8,6 +8,7 @@ import pytest
 
 from registry import agreements, catalog
 from registry.models import File, Version
+from registry.places import HIDDEN
 from tests.factories import BlobFactory, EntryFactory, FileFactory, VersionFactory
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,18 @@ def test_a_kind_that_fits_or_proves_nothing_is_not_asked(creator: Any, declared:
 )
 def test_a_kind_that_contradicts_is_asked(creator: Any, declared: str, detected: str, suggestion: str) -> None:
     assert asked(version_of(creator, {"kind": detected}, kind=declared)) == [("kind", declared, detected, suggestion)]
+
+
+def test_hearsay_of_the_metadata_is_no_proof(creator: Any) -> None:
+    assert asked(version_of(creator, LORA | {"confidence": "metadata only"}, kind="lora")) == []
+    assert asked(version_of(creator, LORA | {"confidence": "told by names"}, kind="lora")) != []
+
+
+def test_each_question_has_its_own_evidence_without_folders(creator: Any) -> None:
+    lines = {"evidence_base": ["[8, 2048]", "ss_sd_model_name = /home/ada/x"], "evidence_kind": ["lora_up"]}
+    version = version_of(creator, LORA | lines)
+    base, kind = agreements.contradictions(version, list(version.files.all()))
+    assert (base.evidence, kind.evidence) == (("[8, 2048]", HIDDEN), ("lora_up",))
 
 
 def test_a_helper_beside_the_model_is_no_question(creator: Any) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from registry.places import HIDDEN, names_place, without_places
+from registry.places import HIDDEN, hide, names_place, without_places
 
 PLACES = [
     "C:\\Users\\ada\\sets",
@@ -48,6 +48,11 @@ def test_what_only_looks_like_a_place_stays(text: str) -> None:
 def test_training_folders_are_hidden_whatever_they_are_called() -> None:
     metadata = {"ss_dataset_dirs": '{"my_sister": {"n_repeats": 1}}', "ss_network_dim": "16", "ss_sd_model_name": "/home/ada/base.ckpt"}
     assert without_places(metadata) == {"ss_dataset_dirs": HIDDEN, "ss_network_dim": "16", "ss_sd_model_name": HIDDEN}
+
+
+def test_places_are_hidden_anywhere_in_plain_data() -> None:
+    found = {"training": {"base_file": "D:\\base.ckpt", "steps": 10, "dora": True}, "evidence": ["a", "~/sets"], "base": None}
+    assert hide(found) == {"training": {"base_file": HIDDEN, "steps": 10, "dora": True}, "evidence": ["a", HIDDEN], "base": None}
 
 
 def test_looking_for_places_takes_linear_time() -> None:

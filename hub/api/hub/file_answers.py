@@ -12,7 +12,7 @@ from hub.api.hub.variant_answers import OutcomeAnswer, outcome_answer
 from hub.downloads import download_url, origin_of
 from hub.verdicts import reports
 from inference.models import Derivative
-from registry import lifecycle
+from registry import lifecycle, places
 from registry.models import File, TimelineStep, Verdict
 
 
@@ -51,7 +51,7 @@ class FileSummary(serializers.ModelSerializer):
 
     @extend_schema_field(serializers.DictField())
     def get_detected(self, file: File) -> dict[str, Any]:
-        return file.blob.detected if file.blob else {}
+        return places.hide(file.blob.detected) if file.blob else {}
 
     def get_download_url(self, file: File) -> str | None:
         return url_of(file, self.context["request"])

@@ -34,6 +34,8 @@ DETECTED = {
     "kind": "lora", "flavour": "LoCon", "family": "SD 1.x", "base_model": "SD 1.5", "precision": "fp16", "variants": ["v-prediction"],
     "has_vae": False, "has_text_encoder": True, "has_ema": True, "parameters": 1208, "tensors": 151, "network_dim": 16,
     "network_alpha": 8.5, "notes": ["SD 1.4 and 1.5 have the same layout."], "evidence": ["lora_unet_down_000 [4, 2]", EVIL],
+    "prediction": "v", "resolution": "768x768", "confidence": "proved by shapes", "alternatives": ["SD 1.4", "SD 1.5"], "quantization": "",
+    "training": {"optimizer": "AdamW8bit", "unet_learning_rate": 0.0001, "steps": 1200, "base_file": "/home/ada/base.ckpt", "dora": True},
     "trigger_words": [{"word": "paper lantern", "count": 40}, {"word": "night", "count": 12}, {"word": EVIL, "count": 3}],
 }  # fmt: skip
 
@@ -119,6 +121,10 @@ def test_what_the_tensors_say_is_said_in_full(client: Client, lora: File) -> Non
         "Kind LoRA (LoCon)",
         "Base model SD 1.x , such as SD 1.5",
         "Variant v-prediction",
+        "Prediction v Trained at 768x768",
+        "Could also be SD 1.4 (tensors cannot tell these apart)",
+        "How sure proved by shapes",
+        "Base file hidden: it holds folder names of the trainer's machine Dora yes Optimizer AdamW8bit Steps 1200",
         "Parameters 1,208 in 151 tensors",
         "Inside text encoder, EMA averages",
         "Network dim 16, alpha 8.5",

@@ -115,6 +115,13 @@ def test_the_header_is_raw_for_its_owner_and_without_folders_for_others(api: API
     assert anonymous.get(f"/api/hub/files/{plain.pk}/header").content == api.get(f"/api/hub/files/{plain.pk}/header").content
 
 
+def test_what_a_file_was_found_to_be_holds_no_folders(anonymous: APIClient, creator: Any) -> None:
+    file = published_file(creator, save(TENSORS), blob_detected={"kind": "lora", "training": {"base_file": "C:\\Users\\ada\\x.ckpt"}})
+    for answer in (anonymous.get(f"/api/hub/files/{file.pk}"), anonymous.get(f"/api/hub/versions/{file.version_id}")):
+        assert HIDDEN in answer.content.decode()
+        assert "Users" not in answer.content.decode()
+
+
 @pytest.mark.parametrize("what", ["tensors", "metadata", "header"])
 def test_what_may_not_be_read_looks_like_what_does_not_exist(
     api: APIClient, other: APIClient, anonymous: APIClient, creator: Any, what: str
