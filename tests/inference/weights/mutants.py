@@ -174,7 +174,8 @@ class _Ear:
 
     @classmethod
     def hook(cls, event: str, arguments: tuple[object, ...]) -> None:
-        if cls.listening and event in FORBIDDEN:
+        module = event == "exec" and getattr(arguments[0], "co_name", "") == "<module>"  # a library that imports another one late
+        if cls.listening and event in FORBIDDEN and not module:
             cls.heard.append(f"{event} {str(arguments)[:80]}")
 
 
@@ -194,7 +195,7 @@ def overheard() -> Iterator[list[str]]:
 @contextmanager
 def quick_folder() -> Iterator[Path]:
     """A folder in memory where there is one: thousands of small files need no disk to be synced."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="mutants-", dir=memory if os.access(memory, os.W_OK) else None) as name:
         yield Path(name)
 
