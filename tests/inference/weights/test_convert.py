@@ -302,6 +302,13 @@ def test_sparse_views_are_gathered_without_reading_all_between(tmp_path: Path) -
     assert np.array_equal(load_file(tmp_path / "b")["a"].numpy(), want)
 
 
+def test_the_step_of_an_axis_of_one_element_may_be_any_number(tmp_path: Path) -> None:
+    numbers = np.arange(16, dtype="<f4")
+    (tmp_path / "a").write_bytes(numbers.tobytes())
+    convert(tmp_path / "a", one_tensor(TensorEntry(("a",), "F32", (1, 4), 0, 1, (1 << 62, 3))), tmp_path / "b", Recipe())
+    assert load_file(tmp_path / "b")["a"].tolist() == [[1.0, 4.0, 7.0, 10.0]]
+
+
 def test_file_made_to_be_gathered_for_days_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.weights.source.GATHER_FREE", 0)
     (tmp_path / "a").write_bytes(bytes(1 << 20))
