@@ -20,7 +20,7 @@ from inference.weights.merging.deltas import Delta, add, rescale
 from inference.weights.merging.formulas import Maths, NumpyMaths, Values, settle
 from inference.weights.merging.metadata import merge_metadata
 from inference.weights.merging.outcome import MergeOutcome
-from inference.weights.merging.plan import Made, MergePlan, plan_merge
+from inference.weights.merging.plan import TORCH_PAYS, Made, MergePlan, plan_merge
 from inference.weights.merging.recipe import MergeRecipe, Origin
 from inference.weights.merging.slerp import Angle, interpolate
 from inference.weights.merging.values import PIECE_BYTES, Reader, to_float
@@ -35,8 +35,6 @@ from registry.formats.errors import FormatError
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the result's tensor bytes once."""
 
-TORCH_PAYS = 1 << 30
-"""Bytes of 16-bit results to merge from which importing torch (1.3 s of CPU, 200 MB) is cheaper than rounding by numpy."""
 SMALL_FLOATS = frozenset({"F16", "BF16"})
 
 
@@ -113,8 +111,7 @@ def merge_into(
 
 def maths_for(plan: MergePlan) -> Maths:
     """Torch where it pays or is imported already, numpy otherwise and where there is no torch. They give the same bits."""
-    small = sum(item.planned.nbytes for item in plan.tensors if item.how == "merged" and item.natural in SMALL_FLOATS)
-    if plan.recipe.method != "slerp" and ("torch" in sys.modules or small >= TORCH_PAYS):
+    if plan.recipe.method != "slerp" and ("torch" in sys.modules or plan.small_bytes >= TORCH_PAYS):
         try:
             from inference.weights.merging.torchmaths import TorchMaths
 
