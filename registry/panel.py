@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import struct
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -21,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from registry import storage
 from registry.formats.directory import Path, TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES
-from registry.formats.errors import FormatError, LimitExceeded
-from registry.formats.reader import Reader
-from registry.formats.safetensors import MAX_HEADER, read_safetensors
+from registry.formats.errors import FormatError
+from registry.formats.reader import cut_short
+from registry.formats.safetensors import MAX_HEADER, header_length, read_safetensors
 from registry.formats.window import Window
 from registry.identify.keys import EMA, unwrap
 from registry.models import Blob, File, TensorIndex
@@ -34,6 +33,11 @@ from registry.remote import FIRST
 log = logging.getLogger(__name__)
 MAX_KEPT_TENSORS = 250_000
 """Of all files whose lists a process keeps at hand; one row takes about 300 bytes."""
+
+MAX_LISTED_HEADER, MAX_LISTED_INDEX = 4 << 20, 1 << 20
+"""Bytes of a header, and of the packed list of a scan, that this process takes apart: about 40,000 tensors, ten times the largest real
+model. The scan allows 200,000, which take 8 s and 330 MB to list: too much for a page.
+"""
 
 PARTS: dict[str, str] = {
     "unet": "Diffusion model",
@@ -158,6 +162,13 @@ def _totals(rows: Iterable[TensorRow], key: Callable[[TensorRow], str]) -> list[
     return [Total(name, *sums) for name, sums in found.items()]
 
 
+class TooMany(Refusal):
+    """A file of more tensors than a page should take apart; its header can be read raw."""
+
+    def __init__(self) -> None:
+        super().__init__("tensors:too-many", "This file describes more tensors than can be listed here; no model needs so many.")
+
+
 def served(file: File) -> bool:
     """Whether the bytes of this file may be read for its visitors; of what is sealed or taken back only the scan's words are left."""
     return file.downloadable and not file.version.gone
@@ -166,7 +177,7 @@ def served(file: File) -> bool:
 def of_file(file: File) -> Panel | None:
     """The tensors of a file, or None where nobody knows any. Reads the header of a safetensors file that is served, never its tensors.
 
-    Where the bytes cannot be had (a store that does not answer), what the scan wrote down is the answer.
+    Where the bytes cannot be had (a store that does not answer), what the scan wrote down is the answer. Raises `TooMany`.
     """
     blob = file.blob
     if blob is None:
@@ -174,21 +185,24 @@ def of_file(file: File) -> Panel | None:
     if served(file) and blob.container == "safetensors":
         try:
             return _kept.get((blob.sha256, "header"), lambda: _panel(header_of(blob), blob, "header"))
+        except TooMany:
+            raise
         except (OSError, BotoCoreError, ClientError, FormatError):
             log.exception("the header of %s cannot be read", blob)
     return _kept.get((blob.sha256, blob.verdict_key), lambda: _of_scan(blob))
 
 
 def directory_of(file: File) -> TensorDirectory | None:
-    """Where every tensor of a file lies, as the scan wrote it down."""
-    index = TensorIndex.objects.filter(blob=file.blob_id).first() if file.blob_id else None
-    return index.directory if index else None
+    """Where every tensor of a file lies, as the scan wrote it down, else by its header; None where neither is known. Raises `TooMany`."""
+    directory = _scanned(file.blob) if file.blob else None
+    if directory is None and file.blob and file.blob.container == "safetensors" and served(file):
+        return header_of(file.blob)
+    return directory
 
 
 def header_of(blob: Blob) -> TensorDirectory:
     """Reads length and header of a stored safetensors file, strictly, wherever it lies. Raises FormatError, OSError, botocore's errors."""
-    with storage.reader(blob) as source:
-        return read_safetensors(Window(_Head(source)))
+    return read_safetensors(Window(_head(blob, MAX_LISTED_HEADER)))
 
 
 def raw_header(file: File) -> bytes:
@@ -198,33 +212,51 @@ def raw_header(file: File) -> bytes:
         raise Refusal("header:none", "Only safetensors files have a header. The tensors of others are listed under `tensors`.")
     if not served(file):
         raise Refusal("header:not-served", "The bytes of this file are not served now; see its state and its scan.")
-    with storage.reader(blob) as source:
-        window = Window(_Head(source))
-        (length,) = struct.unpack("<Q", window.read(0, 8))
-        if length > MAX_HEADER:
-            raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header is larger than {MAX_HEADER >> 20} MB; no model needs that.")
-        return window.read(8, length)
+    window = Window(_head(blob, MAX_HEADER))
+    return window.read(8, header_length(window.read(0, 8)))
 
 
-def header_with(raw: bytes, metadata: dict[str, str]) -> bytes:
-    """A header as JSON with other metadata in it; the tensors stay as they are."""
+def public_header(raw: bytes) -> tuple[bytes, list[str]]:
+    """A header without what tells folders of the trainer's machine, and the keys of what was replaced; the same bytes where nothing was."""
     header: dict[str, Any] = json.loads(raw)
-    return json.dumps({**header, "__metadata__": metadata}, ensure_ascii=False, separators=(",", ":")).encode()
+    metadata: dict[str, str] = header.get("__metadata__", {})
+    shown = without_places(metadata)
+    hidden = sorted(key for key, text in shown.items() if text is not metadata[key])
+    if not hidden:
+        return raw, hidden
+    return json.dumps({**header, "__metadata__": shown}, ensure_ascii=False, separators=(",", ":")).encode(), hidden
 
 
 class _Head:
-    """A `Reader` that asks for the first bytes once: the length and most headers lie in them. Nothing is read ahead of a longer one."""
+    """The first bytes of a file as a `Reader` of the whole; its header lies in them."""
 
-    def __init__(self, source: Reader) -> None:
-        self.size, self._source = source.size, source
-        self._first = bytearray(min(FIRST, source.size))
-        source.read_into(0, memoryview(self._first))
+    def __init__(self, size: int, data: bytearray) -> None:
+        self.size, self._data = size, data
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        part = memoryview(self._first)[offset:][: len(view)]
-        view[: len(part)] = part
-        if part.nbytes < len(view):
-            self._source.read_into(offset + part.nbytes, view[part.nbytes :])
+        if offset + len(view) > len(self._data):
+            raise cut_short(len(self._data))
+        view[:] = memoryview(self._data)[offset : offset + len(view)]
+
+
+def _head(blob: Blob, most: int) -> _Head:
+    """Length and header of a stored safetensors file: one range, and for a long header a second of what is missing of it.
+
+    Raises `TooMany` for a header of more than `most` bytes, FormatError for one that no file has.
+    """
+    with storage.reader(blob) as source:
+        size, data = source.size, bytearray(min(FIRST, source.size))
+        source.read_into(0, memoryview(data))
+    length = header_length(bytes(data[:8])) if size >= 8 else 0
+    if length > most:
+        raise TooMany
+    missing = min(8 + length, size) - len(data)
+    if missing > 0:
+        rest = bytearray(missing)
+        with storage.reader(blob) as source:  # opened anew: one that is read on in order reads ahead
+            source.read_into(len(data), memoryview(rest))
+        data += rest
+    return _Head(size, data)
 
 
 class _Kept:
@@ -264,9 +296,16 @@ _kept = _Kept()
 forget = _kept.forget
 
 
-def _of_scan(blob: Blob) -> Panel | None:
+def _scanned(blob: Blob) -> TensorDirectory | None:
     index = TensorIndex.objects.filter(blob=blob).first()
-    return _panel(index.directory, blob, "scan") if index else None
+    if index is not None and len(index.packed) > MAX_LISTED_INDEX:
+        raise TooMany
+    return index.directory if index else None
+
+
+def _of_scan(blob: Blob) -> Panel | None:
+    directory = _scanned(blob)
+    return _panel(directory, blob, "scan") if directory else None
 
 
 def _panel(directory: TensorDirectory, blob: Blob, source: str) -> Panel:

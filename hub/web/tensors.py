@@ -65,8 +65,10 @@ def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
     """What the template reads; `panel` is None where no tensors are known."""
     try:
         found = panel.of_file(file)
+    except panel.TooMany as refusal:
+        return {"panel": None, "sentence": refusal.sentence}
     except (OSError, BotoCoreError, ClientError):
-        return {"panel": None, "away": True}
+        return {"panel": None, "sentence": "The store of this file does not answer just now. Try again in a moment."}
     if found is None:
         return {"panel": None}
     text = request.GET.get("q", "").replace("\x00", "").strip()[:200]

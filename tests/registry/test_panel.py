@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from registry import panel, storage
 from registry.models import Blob, File, TensorIndex
+from registry.places import HIDDEN
 from registry.refusals import Refusal
 from tests.factories import VersionFactory
 from tests.hub.published import published_file
@@ -147,8 +148,31 @@ def test_the_raw_header_is_byte_for_byte_the_stored_one(creator: Any) -> None:
     (length,) = struct.unpack("<Q", data[:8])
     file = published_file(creator, data)
     assert panel.raw_header(file) == data[8 : 8 + length]
-    other = panel.header_with(panel.raw_header(file), {"b": "c"})
-    assert json.loads(other) == {**json.loads(data[8 : 8 + length]), "__metadata__": {"b": "c"}}
+    assert panel.public_header(panel.raw_header(file)) == (data[8 : 8 + length], [])
+
+
+def test_the_public_header_differs_in_what_is_hidden_alone(creator: Any) -> None:
+    raw = panel.raw_header(stored(creator, metadata={"format": "pt", "ss_dataset_dirs": "{}", "ss_output_name": "C:\\x\\y"}))
+    shown, hidden = panel.public_header(raw)
+    assert hidden == ["ss_dataset_dirs", "ss_output_name"]
+    before, after = json.loads(raw), json.loads(shown)
+    assert after.pop("__metadata__") == before.pop("__metadata__") | dict.fromkeys(hidden, HIDDEN)
+    assert after == before
+
+
+def test_more_tensors_than_a_page_should_take_apart_are_refused_unread(creator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = stored(creator)
+    assert file.blob is not None
+    TensorIndex.keep(file.blob, panel.header_of(file.blob).to_json())
+    for limit in ("MAX_LISTED_HEADER", "MAX_LISTED_INDEX"):
+        monkeypatch.setattr(panel, limit, 100)
+    with pytest.raises(panel.TooMany):
+        panel.of_file(file)
+    with pytest.raises(panel.TooMany):
+        panel.directory_of(file)
+    file.blob.sealed = True
+    with pytest.raises(panel.TooMany):
+        panel.of_file(file)
 
 
 @pytest.mark.parametrize("tensors", [3, 20_000], ids=["small", "long"])

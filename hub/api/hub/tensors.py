@@ -84,7 +84,7 @@ QUERY = [
 
 
 class Tensors(HubView):
-    @extend_schema(operation_id="list_tensors", parameters=QUERY, responses={200: TensorsAnswer, **problems(400, 404)})
+    @extend_schema(operation_id="list_tensors", parameters=QUERY, responses={200: TensorsAnswer, **problems(400, 404, 409)})
     def get(self, request: Request, pk: int) -> Response:
         """The tensors of a file: names, types, shapes, places. Of safetensors only the header is read, of others what the scan noted."""
         file = file_to_read(request, pk)
@@ -97,7 +97,7 @@ class Tensors(HubView):
 
 
 class Metadata(HubView):
-    @extend_schema(operation_id="read_metadata", responses={200: MetadataAnswer, **problems(404)})
+    @extend_schema(operation_id="read_metadata", responses={200: MetadataAnswer, **problems(404, 409)})
     def get(self, request: Request, pk: int) -> Response:
         """The metadata in a file, as text. It was written by whoever made the file: never trust it, never render it."""
         file = file_to_read(request, pk)
@@ -123,12 +123,12 @@ class Header(HubView):
         the answer's header `X-Weigh-Hidden` names the keys then.
         """
         file = file_to_read(request, pk)
-        raw = panel.raw_header(file)
+        raw, hidden = panel.raw_header(file), []
+        if not queries.may_edit(request.user, file.version.entry):
+            raw, hidden = panel.public_header(raw)
         response = HttpResponse(raw, content_type="application/json")
-        found = known(file)
-        if found.hidden and not queries.may_edit(request.user, file.version.entry):
-            response.content = panel.header_with(raw, found.public_metadata)
-            response[SAYS_HIDDEN] = ", ".join(printable(key, 60).encode("ascii", "replace").decode() for key in found.hidden[:20])
+        if hidden:
+            response[SAYS_HIDDEN] = ", ".join(printable(key, 60).encode("ascii", "replace").decode() for key in hidden[:20])
         response["X-Content-Type-Options"] = "nosniff"
         return response
 
