@@ -92,10 +92,16 @@ def shown(file: File) -> Shown | None:
 def _compared(found: dict[str, Any]) -> str:
     """ "1,133 tensors equal, 686 rounded, largest error 0.0004 in model.diffusion_model...." """
     equal, rounded = found.get("equal", 0), found.get("rounded", 0)
+    tensors = f"{equal:,} tensor{'' if equal == 1 else 's'}"
     if not rounded:
-        return f"{equal:,} tensors, all equal to the source's."
-    worst = f", largest error {found['max_abs_error']:.2g} in {printable(found['worst'])}" if found.get("worst") else ""
-    return f"{equal:,} tensors equal, {rounded:,} rounded{worst}."
+        return f"{tensors}, all equal to the source's."
+    worst = f", largest error {_number(found['max_abs_error'])} in {printable(found['worst'])}" if found.get("worst") else ""
+    return f"{tensors} equal, {rounded:,} rounded{worst}."
+
+
+def _number(error: float) -> str:
+    """Two digits, in full unless that were a long row of zeros: 0.000061, 15, 3.1e-11."""
+    return f"{error:,.0f}" if error >= 10 else f"{error:.2g}" if error < 1e-9 else f"{float(f'{error:.2g}'):.12f}".rstrip("0").rstrip(".")
 
 
 def _lost(losses: dict[str, Any], compared: dict[str, Any], precision: str) -> Iterable[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.outcomes import overflow_of
 from hub.verdicts.reports import level_of
 from hub.verdicts.sentences import PICKLES
 from registry.models import CommercialUse, Entry, File, Role
 
 KEEPS = {
     "all": "all weights",
-    "weights": "training leftovers removed",
+    "weights": "weights alone",
     "ema": "averaged (EMA) weights",
 }
 PRECISIONS = {
@@ -76,6 +77,8 @@ CONTAINERS = {
 
 def step_name(step: str) -> str:
     """`make pruned-fp16` -> "Made variant pruned-fp16"."""
+    if step == "make variants":
+        return "Made variants"
     if step.startswith("make "):
         return f"Made variant {step.removeprefix('make ')}"
     return STEPS.get(step, step.capitalize())
@@ -102,6 +105,8 @@ def precision(file: File) -> str:
 
 def about_file(file: File) -> str:
     """One sentence on what a variant is for."""
+    if overflow_of(file):
+        return "Numbers of the source do not fit into it. It is here because it was made; take another file."
     if file.role == Role.DERIVED:
         key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
         return VARIANTS.get(key, f"Made here: {KEEPS.get(key[0], key[0])}, {PRECISIONS.get(key[1], key[1])}.")
@@ -113,7 +118,7 @@ def about_file(file: File) -> str:
 
 
 def recipe(wanted: dict[str, str]) -> str:
-    """{"keep": "weights", "precision": "fp16"} -> "training leftovers removed, half precision (fp16)"."""
+    """{"keep": "weights", "precision": "fp16"} -> "weights alone, half precision (fp16)"."""
     kept, how = wanted.get("keep", "all"), wanted.get("precision", "keep")
     return KEEPS.get(kept, kept) if how == "keep" else f"{KEEPS.get(kept, kept)}, {PRECISIONS.get(how, how)}"
 

@@ -106,6 +106,7 @@ def test_the_twin_shows_that_every_tensor_is_equal(client: Client, checkpoint: F
 def test_values_that_became_infinite_are_warned_of_everywhere(client: Client, loud: File, creator: Any) -> None:
     sentence = "3 values became infinite in fp16: use bf16 or fp32 instead."
     assert sentence in page(client, loud)
+    assert "Take this one to make pictures" not in page(client, loud)
     assert sentence in page(client, loud.source)  # type: ignore[arg-type]
     assert sentence in client.get(f"/{creator.username}/{loud.version.entry.slug}").content.decode()
     answer = client.get(f"/api/hub/files/{loud.pk}").json()
@@ -123,6 +124,13 @@ def test_a_variant_with_infinite_values_is_never_recommended(client: Client, lou
     answer = client.get(f"/api/download/models/{loud.version_id}")
     assert answer.status_code == 307
     assert "loud.safetensors" in answer.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(0.0004, "0.0004"), (6.12e-05, "0.000061"), (15.0, "15"), (1.24, "1.2"), (1024.0, "1,024"), (3.1e-11, "3.1e-11")]
+)
+def test_errors_are_said_in_two_digits(error: float, said: str) -> None:
+    assert outcomes._number(error) == said
 
 
 def test_reports_of_earlier_converters_are_shown_too(client: Client, creator: Any) -> None:
