@@ -12,6 +12,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
@@ -147,7 +148,10 @@ def _warm(torch: bool) -> None:
     hasher.update(b"warm")
     hasher.finish()
     values, out = np.linspace(-1, 1, 1000, dtype=np.float32), np.empty(1000, np.uint16)
-    kernels: list[Kernel] = [NumpyKernel(), *([TorchKernel()] if torch else [])]
+    kernels: list[Kernel] = [NumpyKernel()]
+    if torch:
+        with suppress(ImportError):  # it is faster, and never needed
+            kernels.append(TorchKernel())
     for kernel in kernels:
         kernel.half(values, out)
         kernel.bfloat(values, out)

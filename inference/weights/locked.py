@@ -29,8 +29,8 @@ from registry.sandbox.ranges import Serving
 
 CONVERT = "inference.weights.inside:convert"
 
-MEMORY, TORCH_MEMORY = 2 << 30, 16 << 30
-"""Address space of a child, in bytes: a directory of 64 MB of JSON and its plan fit. Torch maps gigabytes that it never touches."""
+MEMORY, TORCH_MEMORY = 2 << 30, 8 << 30
+"""Address space of a child, in bytes: a directory of 64 MB of JSON and its plan fit. Torch maps a gigabyte, with CUDA several."""
 
 PATIENCE_SECONDS, BYTES_A_SECOND = 120, 4 << 20
 """A child may work so long, and for every byte that it reads or writes as long as at this pace; a slow disk reads 100 MB a second."""
@@ -46,11 +46,14 @@ Progress = Callable[[int, int], None]
 
 
 class Unfinished(OSError):
-    """The work was not done, and not because of the file: a full disk, a killed or late child. `sentence` says it to whoever waits."""
+    """The work was not done, and not because of the file: a full disk, a killed or late child.
+
+    `sentence` says it to whoever waits, `text` (a traceback, say) to whoever mends it.
+    """
 
     def __init__(self, sentence: str, text: str = "", number: int | None = None) -> None:
         super().__init__(number or errno.EIO, f"{sentence} {text}".strip())
-        self.sentence = sentence
+        self.sentence, self.text = sentence, text
 
 
 @dataclass(frozen=True, slots=True)

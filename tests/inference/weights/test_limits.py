@@ -59,7 +59,7 @@ def test_full_disk_is_an_os_error_and_leaves_nothing(tmp_path: Path) -> None:
     script = f"""
 import os, subprocess, sys
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", {str(tmp_path / "small")!r}], check=True)
-from inference.weights.__main__ import read_directory
+from inference.weights.command import read_directory
 from inference.weights.convert import convert
 from inference.weights.recipe import Recipe
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_killed_conversion_leaves_no_file_of_that_name(tmp_path: Path) -> None:
     source = tiny.plain_checkpoint(tmp_path / "a.safetensors")
     script = f"""
 import os
-from inference.weights.__main__ import read_directory
+from inference.weights.command import read_directory
 from inference.weights.convert import convert
 from inference.weights.recipe import Recipe
 from pathlib import Path
