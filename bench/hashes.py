@@ -25,7 +25,7 @@ from typing import BinaryIO
 from samples.layout import sd1
 
 TARGETS = {"pickle": 1.3, "safetensors": 1.8}
-POOL = 16 << 20
+POOL = 4 << 20
 READ = 1 << 20
 
 

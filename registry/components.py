@@ -18,8 +18,7 @@ from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.identify.adapternames import split
 from registry.identify.keys import EMA, unwrap
-from registry.models import Blob, BlobHash, File, TensorIndex
-from registry.models.files import TensorDigests
+from registry.models import Blob, BlobHash, File, TensorDigests, TensorIndex
 
 log = logging.getLogger(__name__)
 

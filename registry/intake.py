@@ -11,8 +11,7 @@ from django.db import transaction
 from registry import components, storage, timeline
 from registry.formats.errors import FormatError
 from registry.formats.hashes import Hashes, hash_file
-from registry.models import Blob, BlobHash, File
-from registry.models.files import TensorDigests
+from registry.models import Blob, BlobHash, File, TensorDigests
 from registry.timeline import Running
 
 

@@ -1,7 +1,7 @@
 """The registry's tables, gathered so that callers write `from registry.models import Entry`."""
 
 from registry.models.catalog import CommercialUse, DownloadCount, Entry, KeptDeclaration, Kind, Status, Subject, Tag, Version, Visibility
-from registry.models.files import Blob, BlobHash, File, Role, TensorIndex, TimelineStep, Upload, Verdict
+from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
 
@@ -21,6 +21,7 @@ __all__ = [
     "Status",
     "Subject",
     "Tag",
+    "TensorDigests",
     "TensorIndex",
     "TimelineStep",
     "Token",

@@ -12,8 +12,7 @@ from safetensors.torch import save
 
 from hub.management.commands import digest as command
 from registry import storage
-from registry.models import BlobHash, File, User
-from registry.models.files import TensorDigests
+from registry.models import BlobHash, File, TensorDigests, User
 from tests import tiny
 from tests.hub.published import published_entry, published_version
 from tests.intake import drain, upload_bytes

@@ -14,8 +14,7 @@ from registry import components
 from registry.formats.hashes import hash_file
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
-from registry.models import File, User
-from registry.models.files import TensorDigests
+from registry.models import File, TensorDigests, User
 from tests import tiny
 from tests.hub.published import published_entry, published_version
 from tests.intake import drain, upload_bytes

@@ -15,8 +15,7 @@ from django.db.models import QuerySet
 from registry import intake, storage
 from registry.formats.hashes import hash_file
 from registry.formats.reader import Reader
-from registry.models import Blob
-from registry.models.files import TensorDigests
+from registry.models import Blob, TensorDigests
 
 
 class Command(BaseCommand):
