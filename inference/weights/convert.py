@@ -23,7 +23,7 @@ from inference.weights.newfile import NewFile
 from inference.weights.outcome import Outcome
 from inference.weights.plan import CASTABLE, Plan, make_plan
 from inference.weights.recipe import Recipe, twin_recipe
-from inference.weights.sink import Sink
+from inference.weights.sink import BLOCK, BLOCKS, Sink
 from inference.weights.source import Readable, Source
 from inference.weights.verify import reread
 from registry.formats.directory import TensorDirectory
@@ -35,8 +35,8 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the outputs' tensor bytes once."""
 
 STEP = 1 << 20
-BLOCKS_IN_ALL = 16 << 20
-"""Memory for blocks on their way to the disk; more than two outputs at once have smaller blocks, so that it does not grow with them."""
+IN_FLIGHT = 32 << 20
+"""Bytes on their way to the disk, of all outputs together: many have smaller blocks (of 1 MiB at least), so that memory stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,8 @@ def write_outputs(
         works = [_Work(output, directory, opened) for output in outputs]
         data = sum(work.data for work in works)
         tell = _Teller(progress, data * (2 if check else 1))
-        block = max(1 << 20, BLOCKS_IN_ALL // 4 // max(1, len(works) // 2))
         for work in works:
-            stack.enter_context(work.start(hashes, block))
+            stack.enter_context(work.start(hashes, _block_size(len(works))))
         running = Pass(opened, [work.lane for work in works], caster, tell)
         running.run()
         found = [work.finish(hashes) for work in works]
@@ -130,6 +129,11 @@ def write_outputs(
             work.check(tell)
     tell.end()
     return [work.outcome(result, running, time.monotonic() - started) for work, result in zip(works, found, strict=True)]
+
+
+def _block_size(outputs: int) -> int:
+    """Bytes of a block, a multiple of what O_DIRECT wants."""
+    return min(BLOCK, max(1 << 20, IN_FLIGHT // BLOCKS // outputs // 4096 * 4096))
 
 
 class _Teller:
