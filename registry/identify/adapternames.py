@@ -6,7 +6,7 @@ ComfyUI `weight_adapter/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 ROLES: dict[str, str] = {
     "lora_down.weight": "down", "lora_up.weight": "up", "lora_mid.weight": "mid",
@@ -34,8 +34,15 @@ OWNED = {"to_q_lora": "to_q", "to_k_lora": "to_k", "to_v_lora": "to_v", "to_out_
 """Endings of diffusers' old attention processors that hold the module's own name as well."""
 
 
+_LAST = frozenset(ending.rpartition(".")[2] for ending in ROLES)
+_BEFORE_WEIGHT = frozenset(ending.rsplit(".", 2)[-2] for ending in ROLES if ending.endswith(".weight"))
+
+
 def split(name: str) -> tuple[str, str] | None:
     """(module, role) of an adapter's tensor: "lora_unet_x.lora_down.weight" is ("lora_unet_x", "down"); None for other tensors."""
+    head, _, last = name.rpartition(".")
+    if last not in _LAST or (last == "weight" and head[head.rfind(".") + 1 :] not in _BEFORE_WEIGHT):
+        return None
     parts = name.rsplit(".", 3)
     for count in range(1, len(parts)):
         ending = ".".join(parts[-count:])
@@ -50,21 +57,17 @@ def split(name: str) -> tuple[str, str] | None:
     return None
 
 
-def adapters(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def adapters(names: Collection[str]) -> dict[str, dict[str, str]]:
     """The modules that a file adapts: module -> role -> the tensor's name in the file. Tensors that are no adapter's are left out.
 
     An IA3 module's factor is under the role "ia3". A second tensor for one role of one module is left out, too.
     """
     found: dict[str, dict[str, str]] = {}
-    plain: list[str] = []
+    known = set(names)
     for name in names:
         parts = split(name)
         if parts is not None:
             found.setdefault(parts[0], {}).setdefault(parts[1], name)
-        elif name.endswith(".weight"):
-            plain.append(name)
-    for name in plain:
-        roles = found.get(name.removesuffix(".weight"))
-        if roles is not None and "on_input" in roles:
-            roles["ia3"] = name
+            if parts[1] == "on_input" and f"{parts[0]}.weight" in known:
+                found[parts[0]]["ia3"] = f"{parts[0]}.weight"
     return found

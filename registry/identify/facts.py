@@ -1,57 +1,71 @@
-"""What rules may ask of a file: canonical tensor names with their shapes, and the conditions that look for them. No rule is stated here."""
+"""What rules may ask of a file: canonical tensor names with their shapes, what its adapters make, metadata. No rule is stated here."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from registry.formats.directory import TensorEntry
+from registry.identify.adapternames import adapters
+from registry.identify.canonical import spelled
+from registry.identify.factors import FACTORS, extent, rank
 from registry.identify.keys import EMA, Named
+from registry.identify.names import address
 
 Shape = tuple[int, ...]
-Condition = Callable[["Facts"], str | None]
-"""Looks at the facts; gives the evidence as a short text, or None where it does not hold."""
 
-PREFIXES: tuple[tuple[str, str], ...] = (
-    ("model.diffusion_model.", "unet."),
-    ("diffusion_model.", "unet."),
-    ("first_stage_model.", "vae."),
-    ("cond_stage_model.", "te.0."),
-    ("conditioner.embedders.", "te."),
-    ("text_encoders.", "te."),
-    ("control_model.", "control."),
-)
-"""What single-file layouts put in front of their parts (ldm, sgm, ComfyUI) and the one name that rules know it by."""
+NUMBERS = re.compile(r"(?<![0-9a-zA-Z])\d+(?![0-9a-zA-Z])", re.ASCII)
+DEPTH = re.compile(r"(?:_attentions_\d+|_1)_transformer_blocks_(\d{1,3})_")
+"""A transformer inside of a UNet's block: diffusers' and ldm's spelling. Transformers without a UNet have no block before it."""
 
-BARE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("zero_convs.0.0.weight",), "control."),
-    (("input_blocks.0.0.weight", "middle_block.0.in_layers.0.weight"), "unet."),
-    (("joint_blocks.0.context_block.attn.qkv.weight",), "unet."),
-    (("double_blocks.0.img_attn.norm.key_norm.scale",), "unet."),
-    (("encoder.conv_in.weight", "decoder.conv_in.weight"), "vae."),
+
+MAX_MODULES = 20_000
+"""Adapted modules that are looked at; further ones are only counted. The largest models have some three thousand layers."""
+
+WATCHED: tuple[str, ...] = (
+    ".dfl.conv.weight",
+    ".proto.cv1.conv.weight",
+    ".quant_state.bitsandbytes__nf4",
+    ".quant_state.bitsandbytes__fp4",
+    ".qweight",
+    ".wscales",
+    "scaled_fp8",
+    ".scale_weight",
+    ".weight_scale",
 )
-"""Files that hold one part only, without its prefix: the names that give it away."""
+"""Endings that rules ask for; none is the end of another."""
 
 
 @dataclass(slots=True)
 class Facts:
-    """Canonical name -> shape and the file's own name, and indexes over the names so that a rule never walks the file.
+    """Canonical name -> shape, and indexes over the names so that a rule never walks the file.
 
-    `endings` maps the last one, two and three parts of every name to the first name that ends so.
+    Adapted modules are among the names, as `lora.<part>.<layers with # for their number>`; their shape is that of the weight which
+    their factors make, (out, in, ...). `highest` is the greatest first number under such a name. `endings` maps each of
+    `WATCHED` to a name that ends so; `roles` an adapter's role to a tensor that plays it.
     """
 
-    shapes: dict[str, Shape]
-    originals: dict[str, str]
-    names: list[str]
-    endings: dict[str, str]
     metadata: dict[str, str]
-    dtypes: Counter[str] = field(default_factory=Counter)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict)
+    real: dict[str, Shape] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    endings: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, tuple[str, Shape]] = field(default_factory=dict)
+    highest: dict[str, int] = field(default_factory=dict)
+    dtypes: dict[str, int] = field(default_factory=dict)
+    modules: int = 0
+    tensors: int = 0
+    depth: int = 0
+    rank: int | None = None
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def quote(self, name: str) -> str:
         """A tensor as evidence: the name that the file gives it, and its shape."""
-        return f"{self.originals[name]} [{', '.join(map(str, self.shapes[name]))}]"
+        return quoted(self.originals[name], self.real.get(name, self.shapes[name]))
 
     def first(self, prefix: str) -> str | None:
         """The alphabetically first name that starts with `prefix`."""
@@ -59,110 +73,60 @@ class Facts:
         return self.names[at] if at < len(self.names) and self.names[at].startswith(prefix) else None
 
 
+def quoted(name: str, shape: Shape) -> str:
+    """A tensor's name and shape in one line."""
+    return f"{name[:300]} [{', '.join(map(str, shape))}]"
+
+
 def facts_of(named: Named, metadata: dict[str, str]) -> Facts:
-    """Facts about a model's own tensors: EMA averages are left out, prefixes are made one."""
+    """Facts about a model's own tensors: EMA averages are left out, prefixes are made one, adapters are put together."""
     own = {name: entry for name, entry in named.tensors.items() if not name.startswith(EMA)} or named.tensors
-    bare = next((prefix for marks, prefix in BARE if all(mark in own for mark in marks)), "")
-    originals = {canonical(name, bare): name for name in own}
-    shapes = {short: own[name].shape for short, name in originals.items()}
-    endings: dict[str, str] = {}
-    for name in shapes:
-        parts = name.split(".")
-        for count in (1, 2, 3):
-            endings.setdefault(".".join(parts[-count:]), name)
-    return Facts(shapes, originals, sorted(shapes), endings, metadata, Counter(_dtypes(own)))
-
-
-def _dtypes(own: dict[str, TensorEntry]) -> Counter[str]:
-    census: Counter[str] = Counter()
+    facts = Facts(metadata, tensors=len(own))
+    census = facts.dtypes
     for entry in own.values():
-        census[entry.dtype] += entry.numel
-    return census
+        census[entry.dtype] = census.get(entry.dtype, 0) + entry.numel
+    used = _add_adapters(facts, own)
+    originals = spelled(own.keys() - used if used else own.keys())
+    for name, original in originals.items():
+        facts.shapes[name] = own[original].shape
+        if name.endswith(WATCHED):
+            facts.endings.setdefault(next(ending for ending in WATCHED if name.endswith(ending)), name)
+    facts.originals.update(originals)
+    facts.names = sorted(facts.shapes)
+    return facts
 
 
-def canonical(name: str, bare: str = "") -> str:
-    """One spelling for the same tensor: "model.diffusion_model.out.0.weight" and "diffusion_model.out.0.weight" are "unet.out.0.weight"."""
-    for prefix, short in PREFIXES:
-        if name.startswith(prefix):
-            return short + name[len(prefix) :]
-    return bare + name
+def _add_adapters(facts: Facts, own: Mapping[str, TensorEntry]) -> set[str]:
+    """Put the adapted modules among the facts; returns the names of their tensors."""
+    used: set[str] = set()
+    for module, roles in sorted(adapters(own).items()):
+        if not FACTORS & roles.keys():
+            continue
+        used.update(roles.values())
+        facts.modules += 1
+        if facts.modules > MAX_MODULES:
+            continue
+        shapes = {role: own[name].shape for role, name in roles.items()}
+        for role, name in roles.items():
+            facts.roles.setdefault(role, (name, shapes[role]))
+        facts.rank = facts.rank or rank(shapes)
+        _add_module(facts, module, extent(shapes) or (), roles[min(roles, key=_telling)], own)
+    return used
 
 
-def has(name: str) -> Condition:
-    """A tensor of exactly this name."""
-    return lambda facts: facts.quote(name) if name in facts.shapes else None
+def _telling(role: str) -> tuple[int, str]:
+    """Order in which an adapter's tensors are shown as evidence: factors next to the input, which have its width, come first."""
+    return (0 if role in {"down", "hada_w1_b", "lokr_w2", "lokr_w2_b", "diff", "b1"} else 1, role)
 
 
-def starts(prefix: str) -> Condition:
-    """Any tensor whose name starts so."""
-
-    def look(facts: Facts) -> str | None:
-        found = facts.first(prefix)
-        return facts.quote(found) if found else None
-
-    return look
-
-
-def ends(ending: str) -> Condition:
-    """Any tensor whose name ends with this (one to three whole parts)."""
-
-    def look(facts: Facts) -> str | None:
-        found = facts.endings.get(ending)
-        return facts.quote(found) if found else None
-
-    return look
-
-
-def size(name: str, axis: int, *wanted: int) -> Condition:
-    """A tensor of this name whose dimension `axis` is one of `wanted`."""
-
-    def look(facts: Facts) -> str | None:
-        shape = facts.shapes.get(name)
-        fits = shape is not None and -len(shape) <= axis < len(shape) and shape[axis] in wanted
-        return facts.quote(name) if fits and shape is not None else None
-
-    return look
-
-
-def ndim(name: str, wanted: int) -> Condition:
-    """A tensor of this name with so many dimensions."""
-
-    def look(facts: Facts) -> str | None:
-        shape = facts.shapes.get(name)
-        return facts.quote(name) if shape is not None and len(shape) == wanted else None
-
-    return look
-
-
-def lacks(condition: Condition, text: str) -> Condition:
-    """Holds where `condition` does not; `text` says so."""
-    return lambda facts: f"no {text}" if condition(facts) is None else None
-
-
-def either(*conditions: Condition) -> Condition:
-    """The first of several conditions that holds."""
-
-    def look(facts: Facts) -> str | None:
-        return next((text for condition in conditions if (text := condition(facts)) is not None), None)
-
-    return look
-
-
-def both(first: Condition, second: Condition) -> Condition:
-    """Two conditions at once; the evidence is the first one's."""
-
-    def look(facts: Facts) -> str | None:
-        text = first(facts)
-        return text if text is not None and second(facts) is not None else None
-
-    return look
-
-
-def says(key: str, *prefixes: str) -> Condition:
-    """Metadata whose value under `key` starts with one of `prefixes`, in any case."""
-
-    def look(facts: Facts) -> str | None:
-        value = facts.metadata.get(key, "")
-        return f"{key} = {value[:80]}" if value.lower().startswith(tuple(prefix.lower() for prefix in prefixes)) else None
-
-    return look
+def _add_module(facts: Facts, module: str, made: Shape, example: str, own: Mapping[str, TensorEntry]) -> None:
+    part, layer = address(module)
+    number = NUMBERS.search(layer)
+    name = f"lora.{part}.{NUMBERS.sub('#', layer)}"
+    if name not in facts.shapes or (made and not facts.shapes[name]):
+        facts.shapes[name], facts.originals[name], facts.real[name] = made, example, own[example].shape
+    if number and len(number[0]) <= 3:
+        facts.highest[name] = max(facts.highest.get(name, 0), int(number[0]))
+    inside = DEPTH.search(layer) if "_transformer_blocks_" in layer else None
+    if inside:
+        facts.depth = max(facts.depth, int(inside[1]) + 1)

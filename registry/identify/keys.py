@@ -94,7 +94,7 @@ def _root(directory: TensorDirectory) -> str:
 
 def _name(path: Path) -> str:
     """Keys joined by dots; a hypernetwork's (320, 0, "linear.weight") becomes "320.0.linear.weight"."""
-    return ".".join(str(key) for key in path)
+    return str(path[0]) if len(path) == 1 else ".".join(str(key) for key in path)
 
 
 def ema_name(name: str) -> str | None:

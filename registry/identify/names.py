@@ -77,7 +77,7 @@ ADDRESSES: tuple[tuple[str, str], ...] = (
     ("lora_te3_", "te3"),
     ("lora_te_", "te"),
     ("lora_prior_te_", "te2"),
-    ("text_encoder.", "te1"),
+    ("text_encoder.", "te"),
     ("text_encoder_2.", "te2"),
     ("text_encoder_3.", "te3"),
     ("text_encoders.clip_l.transformer.", "te1"),
@@ -89,18 +89,21 @@ ADDRESSES: tuple[tuple[str, str], ...] = (
 
 def address(module: str) -> tuple[str, str]:
     """(part, the rest in one spelling) of an add-on's module; part is "unet" (any diffusion model), "te", "te1", "te2" or "te3"."""
-    for prefix, part in ADDRESSES:
-        if module.startswith(prefix):
-            return part, loose(module[len(prefix) :])
-    return "unet", loose(module)
+    if not module.startswith(_STARTS):
+        return "unet", loose(module)
+    prefix, part = next(row for row in ADDRESSES if module.startswith(row[0]))
+    return part, loose(module[len(prefix) :])
+
+
+_STARTS = tuple(prefix for prefix, _ in ADDRESSES)
 
 
 def loose(name: str) -> str:
     """Dots as underscores; diffusers' processors and its old `to_out` are spelled as the layers that they stand for."""
+    if "." not in name:
+        return name
     spelled = name.replace(".processor.", ".")
-    if spelled.endswith(".to_out"):
-        spelled += ".0"
-    return spelled.replace(".", "_")
+    return (f"{spelled}.0" if spelled.endswith(".to_out") else spelled).replace(".", "_")
 
 
 class Targets:
