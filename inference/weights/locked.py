@@ -32,8 +32,8 @@ CONVERT = "inference.weights.inside:convert"
 MEMORY, TORCH_MEMORY = 2 << 30, 8 << 30
 """Address space of a child, in bytes: a directory of 64 MB of JSON and its plan fit. Torch maps a gigabyte, with CUDA several."""
 
-PATIENCE_SECONDS, BYTES_A_SECOND = 120, 4 << 20
-"""A child may work so long, and for every byte that it reads or writes as long as at this pace; a slow disk reads 100 MB a second."""
+PATIENCE_SECONDS, BYTES_A_SECOND = 120, 16 << 20
+"""A child may work so long, and for every byte that it reads or writes as long as at this pace: 42 minutes for four files of 4 GB."""
 
 OUTPUT_TIMES, OUTPUT_FREE = 4, 256 << 20
 """An output may have so many times the bytes of all sources, and these beside: half precision to single, and views that were shared."""

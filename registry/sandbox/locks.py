@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from registry.sandbox import filters
 
-PR_SET_NO_NEW_PRIVS = 38
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
 """The same on every architecture (asm-generic numbering since Linux 5.x)."""
 
@@ -97,4 +97,6 @@ def _seccomp(libc: ctypes.CDLL, threads: bool, writing: bool) -> bool:
     steps = filters.program(machine, threads=threads, writing=writing)
     code = ctypes.create_string_buffer(b"".join(steps), 8 * len(steps))
     header = ctypes.create_string_buffer(struct.pack("@HxxxxxxP", len(steps), ctypes.addressof(code)), 16)
-    return bool(libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, header) == 0)
+    if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, header) == 0:
+        return True
+    return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0)  # an older door, for this thread alone

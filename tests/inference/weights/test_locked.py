@@ -122,6 +122,22 @@ class TestResults:
         assert peaks
         assert max(peaks) < 150 << 10
 
+    def test_torch_is_imported_before_the_doors_close_and_gives_the_same_bytes(
+        self, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory = numbers(tmp_path / "n", tensors=8)
+        by_numpy = one(tmp_path / "n", directory, out / "a", Recipe("all", "bf16"))
+        monkeypatch.setattr(locked, "TORCH_PAYS", 1)
+        has_torch: list[bool] = []
+
+        def look(*_: int) -> None:
+            has_torch.extend("libtorch" in Path(f"/proc/{pid}/maps").read_text() for pid in children())
+
+        with (tmp_path / "n").open("rb") as file:
+            by_torch = one(Slow(file.fileno(), 0.1), directory, out / "b", Recipe("all", "bf16"), progress=look)
+        assert any(has_torch)
+        assert by_torch.hashes == by_numpy.hashes
+
 
 class TestRefusals:
     def test_damage_is_told_in_the_same_words(self, checkpoint: Any, out: Path) -> None:
