@@ -75,9 +75,12 @@ def why_not(user: User, file: File) -> NoVariant | None:
 
 
 def choices_of(file: File) -> Choices:
-    """Every recipe's answer for this file. Raises `FormatError` for one whose tensors cannot be told apart."""
-    assert file.blob is not None  # noqa: S101  (a file that `why_not` has nothing against)
-    return choices(file.blob.tensor_index.directory)
+    """Every recipe's answer for a file that `why_not` has nothing against. Raises `NoVariant` where none can be worked out."""
+    assert file.blob is not None  # noqa: S101  (`why_not` has seen it)
+    try:
+        return choices(file.blob.tensor_index.directory)
+    except FormatError as error:
+        raise NoVariant(error.code, error.sentence) from None
 
 
 def offered(file: File, found: Choices) -> list[Offered]:
@@ -96,10 +99,7 @@ def ask(user: User, file: File, recipe: Recipe) -> Asked:
     refusal = why_not(user, file)
     if refusal:
         raise refusal
-    try:
-        found = choices_of(file)
-    except FormatError as error:
-        raise NoVariant(error.code, error.sentence) from None
+    found = choices_of(file)
     wanted = found.same.get(recipe, recipe)
     if wanted in found.refused:
         raise NoVariant(found.refused[wanted].code, found.refused[wanted].sentence)

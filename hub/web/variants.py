@@ -24,7 +24,7 @@ def offers(user: Any, file: File) -> list[Offered]:
         return []
     try:
         return variants.offered(file, variants.choices_of(file))
-    except FormatError:
+    except variants.NoVariant:
         return []
 
 

@@ -14,7 +14,7 @@ from inference.weights.recipe import Recipe
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
-from registry.identify.detect import identify
+from registry.identify.detect import SAID, identify
 from registry.identify.keys import unwrap
 
 OURS = "weighhouse."
@@ -43,6 +43,8 @@ ARCHITECTURES: dict[str, str] = {
 """Family as identification proves it -> ModelSpec's id. Families that its list does not name get none, nor does SD 2.x as such:
 tensors do not tell its 512 px models from the 768 px ones, which need another sampler.
 """
+PREDICTIONS = frozenset({"v", "epsilon"})
+"""What `prediction_type` may say; where identification tells neither, nothing is said."""
 PLAIN_SDXL = frozenset({"SDXL 1.0", "Pony", "Illustrious", "NoobAI"})
 """Bases of SDXL's own layout; its distilled and re-scaled relatives run by other code and have no id."""
 SPECIAL: dict[tuple[str, str], str] = {
@@ -53,6 +55,8 @@ SPECIAL: dict[tuple[str, str], str] = {
     ("SDXL", "pix2pix"): "stable-diffusion-xl-v1-edit",
 }
 """(Family, variant) -> the id of what needs another program."""
+SAME_PROGRAM = frozenset({"v-prediction", "zero terminal SNR"})
+"""Variants that a family's own id covers; any other that `SPECIAL` does not name has no id."""
 SUFFIXES: dict[str, str] = {
     "checkpoint": "",
     "unet": "",
@@ -72,7 +76,7 @@ RESOLUTIONS: dict[str, str] = {
     "stable-diffusion-xl-v1-edit": "768x768",
     "stable-diffusion-v3-medium": "1024x1024",
 }
-"""What each was trained at, by its publisher's model card."""
+"""What each was trained at, by its publisher's model card: where the creator did not say."""
 
 
 def derived_metadata(directory: TensorDirectory, recipe: Recipe, *, source_sha256: str | None = None, title: str = "") -> dict[str, str]:
@@ -166,29 +170,27 @@ def _model_spec(directory: TensorDirectory, title: str) -> dict[str, str]:
     architecture = _architecture(found)
     if not architecture or directory.metadata.get("modelspec.architecture", architecture) != architecture:
         return {}
-    spec = {"sai_model_spec": "1.0.1", "architecture": architecture, "resolution": _resolution(directory.metadata, architecture)}
-    spec["implementation"] = _implementation(names)
+    spec = {"sai_model_spec": "1.0.1", "architecture": architecture, "resolution": found["resolution"] or RESOLUTIONS.get(architecture, "")}
+    spec["implementation"] = "" if found["family"] == "SD 3" else _implementation(names)
     spec["title"] = title or directory.metadata.get("ss_output_name", "")
-    spec["prediction_type"] = "v" if "v-prediction" in found["variants"] else ""
+    spec["prediction_type"] = found["prediction"] if found["prediction"] in PREDICTIONS else ""
     return {SPEC + key: text for key, text in spec.items() if text}
 
 
 def _architecture(found: dict[str, Any]) -> str:
-    family, kind = str(found["family"]), str(found["kind"])
-    if kind not in SUFFIXES:
+    family, kind, variants = str(found["family"]), str(found["kind"]), set(found["variants"])
+    if kind not in SUFFIXES or found["confidence"] == SAID:
         return ""
     if family == "SDXL" and found["base_model"] not in PLAIN_SDXL:
         return ""
-    special = (SPECIAL[family, variant] for variant in found["variants"] if (family, variant) in SPECIAL)
-    base = next(special, ARCHITECTURES.get(family, ""))
+    if family == "SD 3" and SUFFIXES[kind]:
+        return ""  # its add-ons fit SD 3.5 Medium as well
+    special = sorted(variant for variant in variants if (family, variant) in SPECIAL)
+    if variants - SAME_PROGRAM - set(special):
+        return ""
+    base = SPECIAL[family, special[0]] if special else ARCHITECTURES.get(family, "")
     suffix = "/control-lora" if found["flavour"] == "Control-LoRA" else SUFFIXES[kind]
     return base + suffix if base else ""
-
-
-def _resolution(metadata: dict[str, str], architecture: str) -> str:
-    """What the trainer said ("(512, 768)" or "512,768"), else of a whole model what its base was trained at."""
-    said = re.fullmatch(r"\(?\s*(\d{2,5})\s*[,x]\s*(\d{2,5})\s*\)?", metadata.get("ss_resolution", ""))
-    return f"{said[1]}x{said[2]}" if said else RESOLUTIONS.get(architecture, "")
 
 
 def _implementation(names: dict[str, Any]) -> str:

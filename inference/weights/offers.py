@@ -14,7 +14,7 @@ from inference.weights.plan import CASTABLE, Dropped, Plan, make_plan
 from inference.weights.quantised import quantised_by
 from inference.weights.recipe import DTYPES, WIDE, Precision, Recipe, stays_exact, twin_recipe
 from registry.formats.directory import TensorDirectory
-from registry.formats.errors import FormatError
+from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 from registry.identify.detect import identify
 from registry.identify.keys import Named, unwrap
@@ -24,6 +24,8 @@ RECIPES: tuple[Recipe, ...] = tuple(
 )
 """Tried in this order: of recipes that give the same tensors the first is the one that is offered."""
 
+MAX_TENSORS = 20_000
+"""Tensors of a file beyond which no variants are worked out: the largest published models have about 4,000 with their averages."""
 WORTH = 0.1
 """Share of the bytes that a cast must save before the hub makes it unasked."""
 WHOLE_MODELS = frozenset({"checkpoint", "unet"})
@@ -64,18 +66,27 @@ class Choices:
 
 def worthwhile(directory: TensorDirectory) -> list[Recipe]:
     """The variants that the hub makes unasked: half the size, or free of what making pictures does not read. Whole models only."""
-    if identify(directory).kind not in WHOLE_MODELS:
+    try:
+        whole = identify(directory).kind in WHOLE_MODELS
+        return [offer.recipe for offer in possible(directory) if offer.worthwhile] if whole else []
+    except FormatError:
         return []
-    return [offer.recipe for offer in possible(directory) if offer.worthwhile]
 
 
 def possible(directory: TensorDirectory) -> list[Offer]:
-    """Every variant that can be made of this file and differs from it and from the others."""
+    """Every variant that can be made of this file and differs from it and from the others. Raises as `choices` does."""
     return choices(directory).offers
 
 
 def choices(directory: TensorDirectory) -> Choices:
-    """An answer to every recipe. Raises FormatError `weights:duplicate-name` for a file whose tensors have no names of their own."""
+    """An answer to every recipe.
+
+    Raises FormatError `weights:duplicate-name` for a file whose tensors have no names of their own, and LimitExceeded
+    `variants:too-many-tensors`.
+    """
+    if len(directory.tensors) > MAX_TENSORS:
+        sentence = f"This file holds {len(directory.tensors):,} tensors. Variants are made of files with at most {MAX_TENSORS:,}."
+        raise LimitExceeded("variants:too-many-tensors", sentence)
     named, found = unwrap(directory), Choices()
     why = _quantised(named)
     if why:

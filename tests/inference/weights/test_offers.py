@@ -15,9 +15,11 @@ from inference.weights.convert import convert
 from inference.weights.metadata import derived_metadata
 from inference.weights.offers import Choices, choices, possible, worthwhile
 from inference.weights.recipe import Recipe, twin_recipe
-from registry.formats.directory import TensorDirectory
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry
+from registry.formats.errors import LimitExceeded
 from tests import tiny
-from tests.registry.identify import layouts
+from tests.registry.identify.cases import CASES, MODELS
+from tests.registry.identify.tables import cast
 
 R = Recipe
 ALL = [R(keep, precision) for keep in ("weights", "ema", "all") for precision in ("keep", "fp16", "bf16", "fp32")]
@@ -27,9 +29,9 @@ def checkpoint(folder: Path, **options: Any) -> TensorDirectory:
     return tiny.read_directory(tiny.lightning_checkpoint(folder / "a.ckpt", **options))
 
 
-def of(keys: layouts.Keys, dtype: str = "F32", **more: tuple[str, tuple[int, ...]]) -> TensorDirectory:
-    """A published layout with its halves in another type."""
-    return tiny.directory_of({name: (dtype if old == "F16" else old, shape) for name, (old, shape) in keys.items()} | more)
+def of(name: str, dtype: str = "F32", more: dict[str, tuple[str, tuple[int, ...]]] | None = None) -> TensorDirectory:
+    """A published layout with all its numbers in one type, and tensors beside them."""
+    return tiny.directory_of(cast(CASES[name].build(), dtype) | (more or {}))
 
 
 def refusals(found: Choices) -> dict[Recipe, str]:
@@ -37,7 +39,7 @@ def refusals(found: Choices) -> dict[Recipe, str]:
 
 
 def test_every_recipe_gets_exactly_one_answer(tmp_path: Path) -> None:
-    for directory in (checkpoint(tmp_path), checkpoint(tmp_path, ema=False), of(layouts.VAE_KL), of(layouts.SD1, "F8_E4M3")):
+    for directory in (checkpoint(tmp_path), checkpoint(tmp_path, ema=False), of("VAE"), of("SD 1", "F8_E4M3")):
         found = choices(directory)
         answers = [offer.recipe for offer in found.offers] + list(found.same) + list(found.refused)
         assert sorted(map(str, answers)) == sorted(map(str, ALL))
@@ -77,13 +79,13 @@ def test_half_precision_is_not_made_of_half_precision(tmp_path: Path) -> None:
 def test_schedules_in_fp32_make_no_variant_of_an_fp16_file() -> None:
     """A1111's merger halves the weights and leaves the schedule: such a file is fp16, whatever its buffers are."""
     schedule = {"betas": ("F32", (1000,)), "alphas_cumprod": ("F32", (1000,))}
-    directory = of(layouts.SD1, "F16", **schedule)
+    directory = of("SD 1", "F16", schedule)
     assert worthwhile(directory) == []
     assert choices(directory).same[R("weights", "fp16")] == twin_recipe()
 
 
 def test_a_few_wide_tensors_are_no_reason_either() -> None:
-    directory = of(layouts.SD1 | {"model.diffusion_model.out.2.bias": ("F32", (4,))}, "F16")
+    directory = of("SD 1", "F16", {"model.diffusion_model.out.2.bias": ("F32", (4,))})
     found = choices(directory)
     assert worthwhile(directory) == []
     assert found.refused[R("weights", "fp16")].sentence.startswith("Most of this file is fp16 already: 8 bytes of ")
@@ -103,10 +105,10 @@ def test_halves_lose_their_averages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["VAE_KL", "LORA_SD1", "LORA_SDXL", "LOHA", "DORA", "CONTROLNET", "UPSCALER_REAL", "CLIP_L", "T5", "IP_ADAPTER"]
+    "name", ["VAE", "LoRA SD 1", "LoRA SDXL", "LoHa SD 1", "DoRA SDXL", "ControlNet SD 1", "IP-Adapter SD 1", "AnimateDiff"]
 )
 def test_parts_are_made_only_when_asked_for(name: str) -> None:
-    directory = of(getattr(layouts, name))
+    directory = of(name)
     assert worthwhile(directory) == []
     offers = possible(directory)
     assert [offer.recipe for offer in offers] == [R("weights", "fp16"), R("weights", "bf16")]
@@ -114,18 +116,18 @@ def test_parts_are_made_only_when_asked_for(name: str) -> None:
     assert "by itself" in offers[0].reason
 
 
-@pytest.mark.parametrize("name", ["SD1", "SD2", "SDXL", "REFINER", "SD3", "FLUX_DEV", "FLUX_AIO", "CHROMA", "LUMINA", "WAN", "PIXART"])
+@pytest.mark.parametrize("name", MODELS)
 def test_every_whole_model_in_full_precision_is_halved(name: str) -> None:
-    assert worthwhile(of(getattr(layouts, name))) == [R("weights", "fp16")]
+    assert worthwhile(of(name)) == [R("weights", "fp16")]
 
 
 @pytest.mark.parametrize(
     "directory",
     [
-        of(layouts.SD1, "F8_E4M3"),
-        of(layouts.SD1, scaled_fp8=("F32", (2,))),
-        of(layouts.FLUX_DEV, **{"double_blocks.0.img_mod.lin.qweight": ("I8", (8, 8))}),
-        of(layouts.FLUX_DEV, **{"img_in.weight.quant_state.bitsandbytes__nf4": ("U8", (8,))}),
+        of("SD 1", "F8_E4M3"),
+        of("SD 1", more={"scaled_fp8": ("F8_E4M3", (2,))}),
+        of("Flux dev", more={"double_blocks.0.img_mod.lin.qweight": ("I8", (8, 8))}),
+        of("Flux dev", more={"img_in.weight.quant_state.bitsandbytes__nf4": ("U8", (8,))}),
     ],
 )
 def test_quantised_files_have_no_variants(directory: TensorDirectory) -> None:
@@ -141,6 +143,18 @@ def test_averages_that_are_the_weights_themselves_make_no_variant() -> None:
     found = choices(tiny.directory_of(names))
     assert found.same[R("ema", "keep")] == R("weights", "keep")
     assert found.same[R("ema", "fp16")] == R("weights", "fp16")
+
+
+def test_a_file_of_very_many_tensors_is_not_worked_out() -> None:
+    directory = of("SD 1", more={f"x{n}": ("F32", (1,)) for n in range(20_000)})
+    assert worthwhile(directory) == []
+    with pytest.raises(LimitExceeded, match="variants:too-many-tensors"):
+        choices(directory)
+
+
+def test_a_file_whose_names_collide_gets_none() -> None:
+    rows = tuple(TensorEntry(path, "F32", (1,), 0, 0, (1,)) for path in (("a.b",), ("a", "b"), ("c",)))
+    assert worthwhile(TensorDirectory("torch-zip", (Storage("0", 0, 4),), rows)) == []
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
