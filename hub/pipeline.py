@@ -13,17 +13,17 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hub.celery import app
-from inference.models import Derivative
+from inference.models import Derivative, Merge
 from registry import lifecycle, uploads
-from registry.lifecycle import DerivativeState, FileState, RescanState
+from registry.lifecycle import DerivativeState, FileState, MergeState, RescanState
 from registry.models import File
 from scanner.models import Rescan
 
 log = logging.getLogger(__name__)
 
 
-FIRST, LAST = 0, 9
-"""Priorities of messages in one queue, as kombu counts them on a Redis broker: a worker takes every 0 before any 9."""
+FIRST, LATER, LAST = 0, 6, 9
+"""Priorities of messages in one queue, as kombu counts them on a Redis broker: a worker takes every 0 before any 6, and those before 9."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ TABLE: dict[tuple[type, str], Stage] = {
     (File, FileState.CLEAN): Stage("inference.settle", "cpu"),
     (File, FileState.DANGER): Stage("scanner.seal", "cpu"),
     (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
+    (Merge, MergeState.WANTED): Stage("inference.merge", "cpu", LATER),
     (Rescan, RescanState.WANTED): Stage("scanner.rescan", "cpu", LAST),
 }
-LIVES = (File, Derivative, Rescan)
+LIVES = (File, Derivative, Merge, Rescan)
 
 SEND_AGAIN_AFTER = timedelta(seconds=45)
 """A row that still waits this long after a worker was told of it is sent again: within a minute, as promised."""

@@ -8,7 +8,7 @@ from inference.weights.recipe import twin_recipe
 from registry import queries
 from registry.formats.directory import TensorDirectory
 from registry.lifecycle import FileState
-from registry.models import File, Role, TensorIndex, User
+from registry.models import Blob, File, Role, TensorIndex, User
 from registry.refusals import Refusal
 
 SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
@@ -27,6 +27,13 @@ class Input:
     role: str
     file: File
     note: str = ""
+
+    @property
+    def blob(self) -> Blob:
+        """Its bytes. Raises `NoInput` where there are none, which `checked` rules out."""
+        if self.file.blob is None:
+            raise NoInput("merge:not-ready", f"{self.file.name} has no bytes yet.")
+        return self.file.blob
 
     @property
     def directory(self) -> TensorDirectory:

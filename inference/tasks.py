@@ -1,13 +1,13 @@
-"""Celery tasks of conversion: take, claim, do, move on. Arguments are ids; what they do stands in `making.py`."""
+"""Celery tasks of conversion and merging: take, claim, do, move on. Arguments are ids; what they do stands in `making` and `merges`."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from inference import making
-from inference.models import Derivative
+from inference import making, merges
+from inference.models import Derivative, Merge
 from registry import lifecycle, work
-from registry.lifecycle import DerivativeState, FileState
+from registry.lifecycle import DerivativeState, FileState, MergeState
 from registry.models import File
 
 
@@ -32,3 +32,11 @@ def derive(derivative_id: int) -> None:
     derivative = lifecycle.take(Derivative, derivative_id, DerivativeState.WANTED)
     if derivative:
         work.run_many(making.companions(derivative), DerivativeState.MAKING, making.make_derivatives)
+
+
+@shared_task(name="inference.merge")
+def merge(merge_id: int) -> None:
+    """wanted -> merging -> made or failed; cancelled by its owner at any time before the end."""
+    row = lifecycle.take(Merge, merge_id, MergeState.WANTED)
+    if row:
+        work.run(row, MergeState.MERGING, merges.work)

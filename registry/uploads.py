@@ -39,7 +39,7 @@ def begin(version: Version, owner: User, file_name: str, size_bytes: int, sha256
     """
     name = clean_file_name(file_name)
     sha256 = _checked_digest(sha256)
-    _check_size(size_bytes, owner)
+    check_size(size_bytes, owner)
     known = queries.readable_blob(owner, sha256) if sha256 else None
     if known is not None:
         if known.size_bytes != size_bytes:
@@ -190,7 +190,8 @@ def _check_open(upload: Upload) -> None:
         raise Refused("upload:expired", "This upload has expired. Start a new one.", 410)
 
 
-def _check_size(size_bytes: int, owner: User) -> None:
+def check_size(size_bytes: int, owner: User) -> None:
+    """Raises `Refused` for a file that is empty, beyond the hub's limit or its owner's quota, or that the disk could not hold."""
     if size_bytes < 1:
         raise Refused("upload:empty", "The file is empty (0 bytes). Check that it was saved completely, then upload it again.")
     if size_bytes > settings.MAX_FILE_BYTES:

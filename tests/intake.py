@@ -19,6 +19,7 @@ TASKS = {
     "scanner.rescan": scanner_tasks.rescan,
     "inference.settle": inference_tasks.settle,
     "inference.derive": inference_tasks.derive,
+    "inference.merge": inference_tasks.merge,
 }
 
 

@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hub.web import merges
 from hub.web.forms import SettingsForm, TokenForm
 from registry import agreements, catalog, queries
 from registry.lifecycle import FileState
@@ -86,6 +87,7 @@ def my_models(request: HttpRequest) -> HttpResponse:
         "entries": [(entry, [_standing(version) for version in entry.mine]) for entry in entries],  # type: ignore[attr-defined]
         "used": storage_used(user),
         "quota": settings.USER_QUOTA_BYTES,
+        **merges.context(user),
     }
     return render(request, "accounts/my_models.html", context)
 

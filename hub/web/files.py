@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from hub import outcomes, retrying
+from hub import merging, outcomes, retrying
 from hub.web import access, detected, filelist, progress, variants
 from hub.web.site import back
 from registry import queries
@@ -32,6 +32,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "entry": file.version.entry,
         "facts": detected.facts(file),
         "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
+        "lineage": merging.lineage_of(request.user, file),
         "made": outcomes.shown(file),
         "offers": variants.offers(request.user, file) if may_edit else [],
         "may_edit": may_edit,

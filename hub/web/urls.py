@@ -5,7 +5,22 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from hub.web import accounts, art, catalog, changes, detected, files, modelpage, moderation, scanpage, site, tensors, uploads, variants
+from hub.web import (
+    accounts,
+    art,
+    catalog,
+    changes,
+    detected,
+    files,
+    merges,
+    modelpage,
+    moderation,
+    scanpage,
+    site,
+    tensors,
+    uploads,
+    variants,
+)
 
 reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
@@ -49,6 +64,9 @@ urlpatterns = [
     path("account/tokens", accounts.tokens, name="tokens"),
     path("account/tokens/<int:pk>/revoke", accounts.revoke_token, name="revoke-token"),
     path("my/models", accounts.my_models, name="my-models"),
+    path("my/merges", merges.running, name="my-merges"),
+    path("my/merges/<int:pk>/cancel", merges.cancel, name="cancel-merge"),
+    path("my/merges/<int:pk>/retry", merges.retry, name="retry-merge"),
     path("<slug:creator>", catalog.creator, name="creator"),
     path("<slug:creator>/<slug:slug>", modelpage.show, name="model"),
     path("<slug:creator>/<slug:slug>/v/<int:version>", modelpage.show, name="model-version"),

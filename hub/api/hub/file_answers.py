@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from hub import outcomes
+from hub import merging, outcomes
+from hub.api.hub.merge_answers import MadeFrom
 from hub.api.hub.variant_answers import OutcomeAnswer, outcome_answer
 from hub.downloads import download_url, origin_of
 from hub.verdicts import reports
@@ -27,7 +28,9 @@ class FileSummary(serializers.ModelSerializer):
     verdict = serializers.ChoiceField(Verdict.choices, read_only=True)
     container = serializers.SerializerMethodField(help_text="What the bytes are: safetensors, torch zip...; empty before the scan.")
     sha256 = serializers.SerializerMethodField()
-    hashes = serializers.SerializerMethodField(help_text="SHA256, BLAKE3, CRC32, AutoV1, AutoV2, AutoV3; upper-case hex.")
+    hashes = serializers.SerializerMethodField(
+        help_text="SHA256, BLAKE3, CRC32, AutoV1, AutoV2, AutoV3 and TENSORS (the tensors alone: `registry.formats.contents`); upper-case hex."
+    )
     detected = serializers.SerializerMethodField(help_text="What the tensors say it is: kind, base model, precision.")
     download_url = serializers.SerializerMethodField()
 
@@ -87,13 +90,19 @@ class FileAnswer(FileSummary):
     outcome = serializers.SerializerMethodField(help_text="How it was made and what was compared; null for what was not converted here.")
     timeline = StepAnswer(many=True, read_only=True)
     queue_place = serializers.SerializerMethodField(help_text="1 is next; null where it does not wait for a worker.")
+    made_from = serializers.SerializerMethodField(help_text="What was merged into it; null for what was not merged here.")
 
     class Meta(FileSummary.Meta):
-        fields = [*FileSummary.Meta.fields, "derivatives", "outcome", "timeline", "queue_place"]
+        fields = [*FileSummary.Meta.fields, "derivatives", "outcome", "timeline", "queue_place", "made_from"]
         read_only_fields = fields
 
     def get_queue_place(self, file: File) -> int | None:
         return lifecycle.place_in_queue(file)
+
+    @extend_schema_field(MadeFrom(allow_null=True))
+    def get_made_from(self, file: File) -> dict[str, Any] | None:
+        lineage = merging.lineage_of(self.context["request"].user, file)
+        return dict(MadeFrom(lineage).data) if lineage else None
 
     @extend_schema_field(OutcomeAnswer(allow_null=True))
     def get_outcome(self, file: File) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from hub.api.hub import docs, entries, files, judging, tensors, uploads, variants, versions, views
+from hub.api.hub import docs, entries, files, judging, merges, tensors, uploads, variants, versions, views
 
 urlpatterns = [
     path("entries", entries.Entries.as_view()),
@@ -27,6 +27,9 @@ urlpatterns = [
     path("files/<int:pk>/rescan", judging.JudgeAgain.as_view()),
     path("files/<int:pk>/extract", judging.Extract.as_view()),
     path("files/<int:pk>/variants", variants.Variants.as_view()),
+    path("merges", merges.Merges.as_view()),
+    path("merges/<int:pk>", merges.OneMerge.as_view()),
+    path("merges/<int:pk>/retry", merges.RetryMerge.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", docs.page, name="api-docs"),
     re_path("", views.nothing_here),

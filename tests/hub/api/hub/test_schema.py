@@ -37,6 +37,9 @@ ROUTES = {
     "files/{id}/rescan": {"post"},
     "files/{id}/extract": {"post"},
     "files/{id}/variants": {"get", "post"},
+    "merges": {"get", "post"},
+    "merges/{id}": {"get", "delete"},
+    "merges/{id}/retry": {"post"},
 }
 """What others build on: nothing may be missing, and nothing is promised beside it."""
 

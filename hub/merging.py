@@ -1,0 +1,64 @@
+"""Where a file comes from, for those who look at it: what was merged into it, without telling of files that they may not see.
+
+One answer for pages and programs. Merging itself is `inference.merges`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference import mergewords
+from inference.mergeinputs import SHOWN_TO_ALL
+from inference.models import Merge, MergeInput
+from registry import queries
+from registry.models import File
+
+SHORT = 10
+"""Digits of a SHA-256 that are told of a file that the reader may not see: enough to know it again, as AutoV2."""
+
+
+@dataclass(frozen=True)
+class ShownInput:
+    """One input of a merge for one reader: its file, or only the beginning of its SHA-256 where they may not see that (or it is gone)."""
+
+    role: str
+    label: str
+    sha256: str
+    file: File | None = None
+    name: str | None = None
+
+
+@dataclass
+class Lineage:
+    """What a file was merged from."""
+
+    merge: Merge
+    title: str
+    sentence: str
+    inputs: list[ShownInput] = field(default_factory=list)
+
+
+def lineage_of(user: Any, file: File) -> Lineage | None:
+    """The merge that made this file, as this user may see it; None where it was not merged here."""
+    rows = Merge.objects.filter(result=file).prefetch_related("inputs__file__version__entry")
+    merge = rows.first()
+    return shown(user, merge) if merge else None
+
+
+def shown(user: Any, merge: Merge) -> Lineage:
+    """A merge as this user may see it. No query where inputs, files, versions and entries are loaded."""
+    inputs = [_input(user, row) for row in merge.inputs.all()]
+    return Lineage(merge, mergewords.title(merge.recipe), mergewords.sentence(merge.recipe), inputs)
+
+
+def _input(user: Any, row: MergeInput) -> ShownInput:
+    file, label = row.file, mergewords.label(row.role)
+    if file is not None and _may_see(user, file):
+        return ShownInput(row.role, label, row.sha256, file, file.name)
+    return ShownInput(row.role, label, row.sha256[:SHORT])
+
+
+def _may_see(user: Any, file: File) -> bool:
+    seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, file.version.entry)
+    return seen and queries.may_read_version(user, file.version)

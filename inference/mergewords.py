@@ -1,0 +1,77 @@
+"""Says a merge in words: what was done with which inputs, and the description of the version that comes out. Decides nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from inference.mergeinputs import Input
+from inference.terms import Terms, in_words
+from registry.models import Status, Version, Visibility
+
+TITLES = {"weighted_sum": "Weighted sum", "add_difference": "Add difference", "slerp": "Slerp", "no_interpolation": "No interpolation"}
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+PRECISIONS = {"fp32": "full precision (fp32)", "fp16": "half precision (fp16)", "bf16": "half precision (bf16)"}
+
+
+def label(role: str) -> str:
+    """`a` -> "A", `vae` -> "VAE", `lora0` -> "LoRA 1"."""
+    number = role.removeprefix("lora")
+    return f"LoRA {int(number) + 1}" if number.isdigit() else role.upper()
+
+
+def title(recipe: Mapping[str, Any]) -> str:
+    """The method with its multiplier, as the name of a version: "Weighted sum 0.3"."""
+    method = str(recipe.get("method", ""))
+    name = TITLES.get(method, method)
+    return name if method == "no_interpolation" else f"{name} {float(recipe.get('multiplier', 0)):g}"
+
+
+def sentence(recipe: Mapping[str, Any]) -> str:
+    """What was done, in terms of the roles: "0.7 of A and 0.3 of B; stored in half precision (fp16)."."""
+    more = [
+        "each block of the UNet by a weight of its own" if recipe.get("blocks") else "",
+        "another VAE in place of its own" if recipe.get("vae") else "",
+        *(f"LoRA {number} added at strength {float(strength):g}" for number, strength in enumerate(recipe.get("loras") or (), start=1)),
+        "some tensors left out by their names" if recipe.get("discard") else "",
+        f"stored in {PRECISIONS[recipe['precision']]}" if recipe.get("precision") in PRECISIONS else "",
+    ]
+    return "; ".join([_formula(recipe), *filter(None, more)]) + "."
+
+
+def _formula(recipe: Mapping[str, Any]) -> str:
+    multiplier = float(recipe.get("multiplier", 0))
+    return {
+        "weighted_sum": f"{1 - multiplier:.6g} of A and {multiplier:g} of B",
+        "add_difference": f"A plus {multiplier:g} of what B has over C",
+        "slerp": f"{multiplier:g} of the way from A to B, along the arc between them",
+    }.get(str(recipe.get("method", "")), "A")
+
+
+def description(recipe: Mapping[str, Any], inputs: Iterable[Input], terms: Terms) -> str:
+    """Markdown for the version that a merge makes: the recipe, its inputs with links, and what may be done with the result.
+
+    Inputs that not everybody may open are named by the beginning of their SHA-256 alone: this text is public once the version is.
+    """
+    lines = [f"{TITLES.get(str(recipe.get('method')), 'Merge')}: {sentence(recipe)}", ""]
+    lines += [f"* {label(one.role)}: {_linked(one)}" for one in inputs]
+    return "\n".join([*lines, "", f"Permissions, the strictest of what its inputs allow: {escaped(in_words(terms))}"])
+
+
+def _linked(given: Input) -> str:
+    version, digest = given.file.version, given.file.sha256[:10]
+    if not public(version):
+        return f"a file that is not public (SHA-256 {digest}…)"
+    name = escaped(f"{version.entry.name} {version.name}")
+    return f"[{name}](/model-versions/{version.pk}), {escaped(given.file.name)} (SHA-256 {digest}…)"
+
+
+def public(version: Version) -> bool:
+    """Whether every visitor finds this version."""
+    return version.status == Status.PUBLISHED and version.entry.visibility == Visibility.PUBLIC and not version.gone
+
+
+def escaped(text: str) -> str:
+    """Text of other people as text in Markdown: no markup of theirs takes effect."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
