@@ -38,6 +38,11 @@ class Lineage:
     sentence: str
     inputs: list[ShownInput] = field(default_factory=list)
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about numbers that did not survive."""
+        return [str(text) for text in self.merge.outcome.get("warnings", [])]
+
 
 def lineage_of(user: Any, file: File) -> Lineage | None:
     """The merge that made this file, as this user may see it; None where it was not merged here."""

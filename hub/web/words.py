@@ -110,6 +110,8 @@ def about_file(file: File) -> str:
     if file.role == Role.DERIVED:
         key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
         return VARIANTS.get(key, f"Made here: {KEEPS.get(key[0], key[0])}, {PRECISIONS.get(key[1], key[1])}.")
+    if file.recipe.get("merge"):
+        return "Merged by this hub from other files, as its creator asked."
     if file.verdict == "suspicious":
         return "The file as its creator saved it. It needs code that is not in it, from another package."
     if is_pickle(file) and file.downloadable:
@@ -126,7 +128,7 @@ def recipe(wanted: dict[str, str]) -> str:
 def maker(file: File) -> str:
     if file.role == Role.DERIVED:
         return f"Made by this hub from {file.source.name}" if file.source else "Made by this hub"
-    return "Made by the creator"
+    return "Merged by this hub" if file.recipe.get("merge") else "Made by the creator"
 
 
 def scan_line(file: File, imports: int | None) -> str:
