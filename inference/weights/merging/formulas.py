@@ -6,13 +6,21 @@ Two makers with the same bits: numpy here, torch in `torchmaths`. What is not a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from inference.weights.cast import MANTISSA, NUMPY, Array, Losses, narrow, widen
+from inference.weights.cast import MANTISSA, NUMPY, Array, Caster, Losses, cast
+from inference.weights.merging.halves import Halves
 from inference.weights.merging.plan import wider
+from inference.weights.merging.values import BITS_16, PATTERNS, to_float
+
+PIECE = 1 << 16
+"""Numbers worked on at once: what is in hand stays in a core's own cache."""
+MAX_TABLES = 16
+"""Tables kept at once, 256 KiB each; block weights may ask for dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,10 @@ class Values:
 
     array: Array
     dtype: str
+
+    def part(self, at: slice) -> Values:
+        """Some of them, in the same memory."""
+        return Values(self.array[at], self.dtype)
 
 
 class Maths(Protocol):
@@ -38,41 +50,68 @@ class Maths(Protocol):
 
 
 class NumpyMaths:
-    """By numpy alone; 16-bit types are computed in float32 and rounded after each operation."""
+    """By numpy alone. A 16-bit type has 65,536 values, so what a constant makes of it is a table, and a product is looked up."""
 
     name = "numpy"
 
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, float], Array] = {}
+        self._caster, self._halves = Caster(), Halves(PIECE)
+        self._total = np.empty(PIECE, np.float32)
+
     def weighted_sum(self, a: Values, b: Values, multiplier: float) -> Values:
+        made = _room(a, wider(a.dtype, b.dtype))
         with np.errstate(all="ignore"):
-            return _plus(_times(a, 1 - multiplier), _times(b, multiplier))
+            for at in _pieces(a):
+                self._sum(self._times(a.part(at), 1 - multiplier), self._times(b.part(at), multiplier), made.part(at))
+        return made
 
     def add_difference(self, a: Values, b: Values, c: Values | None, multiplier: float) -> Values:
+        between = _room(b, b.dtype if c is None else wider(b.dtype, c.dtype))
+        made = _room(a, wider(a.dtype, between.dtype))
         with np.errstate(all="ignore"):
-            difference = Values(np.zeros(b.array.size, b.array.dtype), b.dtype) if c is None else _plus(b, c, minus=True)
-            return _plus(a, _times(difference, multiplier))
+            for at in _pieces(a):
+                difference = between.part(at)
+                if c is None:
+                    difference.array[...] = 0
+                else:
+                    self._sum(exact(b.part(at)), -exact(c.part(at)), difference)
+                self._sum(exact(a.part(at)), self._times(difference, multiplier), made.part(at))
+        return made
+
+    def _times(self, values: Values, scalar: float) -> Array:
+        """The rounded products, as float32 (float64 for those)."""
+        if values.dtype not in BITS_16:
+            return values.array * (np.float32(scalar) if values.dtype == "F32" else scalar)
+        key = (values.dtype, scalar)
+        if key not in self._tables:
+            if len(self._tables) >= MAX_TABLES:
+                self._tables.clear()
+            every = Values(PATTERNS.view(NUMPY[values.dtype]), values.dtype)
+            product = exact(every) * np.float32(scalar)
+            self._tables[key] = exact(Values(cast(product, "F32", values.dtype)[0], values.dtype))
+        return np.take(self._tables[key], values.array.view("<u2"))
+
+    def _sum(self, left: Array, right: Array, made: Values) -> None:
+        if made.dtype not in BITS_16:
+            np.add(left, right, out=made.array)
+        elif made.dtype == "F16":
+            self._halves.round(np.add(left, right, out=self._total[: left.size]), made.array)
+        else:
+            made.array[...] = self._caster.cast(left + right, "F32", made.dtype)[0]
 
 
-def _times(values: Values, scalar: float) -> Values:
-    if values.dtype == "F64":
-        return Values(values.array * scalar, "F64")
-    return _rounded(_single(values) * np.float32(scalar), values.dtype)
+def _pieces(values: Values) -> Iterator[slice]:
+    return (slice(at, at + PIECE) for at in range(0, values.array.size, PIECE))
 
 
-def _plus(one: Values, other: Values, *, minus: bool = False) -> Values:
-    dtype = wider(one.dtype, other.dtype)
-    left, right = (values.array.astype("<f8") if dtype == "F64" and values.dtype != "BF16" else _single(values) for values in (one, other))
-    return _rounded(left - right if minus else left + right, dtype)
+def _room(values: Values, dtype: str) -> Values:
+    return Values(np.empty(values.array.size, NUMPY[dtype]), dtype)
 
 
-def _single(values: Values) -> Array:
-    """Numbers of 16 or 32 bits as float32, exactly; float64 as it is."""
-    if values.dtype == "BF16":
-        return widen(values.array)
-    return values.array.astype("<f4", copy=False) if values.dtype != "F64" else values.array
-
-
-def _rounded(array: Array, dtype: str) -> Values:
-    return Values(narrow(array) if dtype == "BF16" else array.astype(NUMPY[dtype], copy=False), dtype)
+def exact(values: Values) -> Array:
+    """Numbers of 16 or 32 bits as float32; float64 as it is."""
+    return values.array if values.dtype == "F64" else to_float(values.array, values.dtype)
 
 
 def settle(made: Values, inputs: list[Values]) -> Losses:
@@ -93,6 +132,6 @@ def settle(made: Values, inputs: list[Values]) -> Losses:
     bits[nan] = kind(int(infinity) | 1 << (width - 1))
     finite = np.ones(bits.size, np.bool_)
     for values in inputs:
-        finite &= np.isfinite(_single(values))
+        finite &= np.isfinite(exact(values))
     special = magnitude >= infinity
     return Losses(overflow=int(np.count_nonzero(special & finite)), nonfinite=int(np.count_nonzero(special & ~finite)), nan=int(nan.sum()))

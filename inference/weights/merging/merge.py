@@ -23,7 +23,7 @@ from inference.weights.merging.outcome import MergeOutcome
 from inference.weights.merging.plan import TORCH_PAYS, Made, MergePlan, plan_merge
 from inference.weights.merging.recipe import MergeRecipe, Origin
 from inference.weights.merging.slerp import Angle, interpolate
-from inference.weights.merging.values import PIECE_BYTES, Reader, to_float
+from inference.weights.merging.values import BITS_16, PIECE_BYTES, Reader, to_float
 from inference.weights.newfile import NewFile
 from inference.weights.sink import Sink
 from inference.weights.source import Readable, Source
@@ -34,8 +34,6 @@ from registry.formats.errors import FormatError
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the result's tensor bytes once."""
-
-SMALL_FLOATS = frozenset({"F16", "BF16"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ class _Work:
 
     def _widened(self, values: Values) -> Values:
         """As float32 first, where the result is to be more precise than its inputs' own arithmetic."""
-        if not self.wide or values.dtype not in SMALL_FLOATS:
+        if not self.wide or values.dtype not in BITS_16:
             return values
         return Values(to_float(values.array, values.dtype), "F32")
 

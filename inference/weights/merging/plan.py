@@ -29,7 +29,7 @@ SPECIAL_CHANNELS = {9: "an inpainting model", 8: "an instruct-pix2pix model"}
 """Input channels of UNets that see more than the latents (A1111 extras.py): only the first four are merged with a normal model's."""
 
 TORCH_PAYS = 1 << 30
-"""Bytes of 16-bit results to merge from which importing torch (1.3 s of CPU, 200 MB) is cheaper than rounding by numpy."""
+"""Bytes of 16-bit results to merge from which importing torch (1.3 s of CPU, 200 MB) is cheaper than doing without it."""
 
 Source = Literal["a", "vae"]
 
