@@ -25,11 +25,11 @@ from inference.weights.plan import CASTABLE, Plan, make_plan
 from inference.weights.recipe import Recipe, twin_recipe
 from inference.weights.sink import BLOCK, BLOCKS, Sink
 from inference.weights.source import Readable, Source
-from inference.weights.verify import reread
+from inference.weights.verify import Follow
 from registry.formats.directory import TensorDirectory
 from registry.formats.hashes import Hashes
 
-__all__ = ["Output", "Progress", "convert", "convert_many", "derived_metadata", "prepare", "write_outputs"]
+__all__ = ["Output", "Progress", "cast_bytes", "convert", "convert_many", "derived_metadata", "write_outputs"]
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the outputs' tensor bytes once."""
@@ -96,11 +96,6 @@ def convert_many(
     return outcomes
 
 
-def prepare(directory: TensorDirectory, recipes: Sequence[Recipe]) -> None:
-    """Imports what these conversions need: for a process that will not be able to, once it is locked in."""
-    kernels.choose(_cast_bytes(directory, recipes))
-
-
 def write_outputs(
     source: Readable,
     directory: TensorDirectory,
@@ -112,16 +107,16 @@ def write_outputs(
 ) -> list[Outcome]:
     """As `convert_many`, into files that are open: opens nothing (unless `source` is a path), publishes nothing.
 
-    Fit for a process that is locked in. It starts threads. Call `prepare` before the lock. Raises as `convert_many` does.
+    Fit for a process that is locked in. It starts threads; it casts by torch only where that could be imported (see `kernels.choose`).
+    Raises as `convert_many` does.
     """
     started = time.monotonic()
-    caster = Caster(kernels.choose(_cast_bytes(directory, [output.recipe for output in outputs])))
+    caster = Caster(kernels.choose(cast_bytes(directory, [output.recipe for output in outputs])))
     with Source(source, directory) as opened, contextlib.ExitStack() as stack:
         works = [_Work(output, directory, opened) for output in outputs]
-        data = sum(work.data for work in works)
-        tell = _Teller(progress, data * (2 if check else 1))
+        tell = _Teller(progress, works, check)
         for work in works:
-            stack.enter_context(work.start(hashes, _block_size(len(works))))
+            work.start(stack, hashes, check, _block_size(len(works)))
         running = Pass(opened, [work.lane for work in works], caster, tell)
         running.run()
         found = [work.finish(hashes) for work in works]
@@ -137,16 +132,20 @@ def _block_size(outputs: int) -> int:
 
 
 class _Teller:
-    """Counts bytes and passes them on a MiB at a time."""
+    """Counts bytes written and read back, and passes them on a MiB at a time."""
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done, self._said = progress, total, 0, 0
+    def __init__(self, progress: Progress | None, works: list[_Work], check: bool) -> None:
+        self._progress, self._works, self._written, self._said = progress, works, 0, 0
+        self._total = sum(work.data for work in works) * (2 if check else 1)
 
     def __call__(self, size: int) -> None:
-        self._done += size
-        if self._progress is not None and self._done - self._said >= STEP:
-            self._said = self._done
-            self._progress(self._done, self._total)
+        self._written += size
+        if self._progress is None:
+            return
+        done = self._written + sum(work.read_back for work in self._works)
+        if done - self._said >= STEP:
+            self._said = done
+            self._progress(done, self._total)
 
     def end(self) -> None:
         if self._progress is not None and self._said < self._total:
@@ -157,6 +156,7 @@ class _Work:
     """One output, from its plan to its report."""
 
     lane: Lane
+    follow: Follow | None = None
 
     def __init__(self, output: Output, directory: TensorDirectory, source: Source) -> None:
         self._output = output
@@ -167,12 +167,23 @@ class _Work:
         self.header = header_bytes(self.plan.tensors, output.metadata, self.plan.aliases)
         self.data = sum(item.nbytes for item in self.plan.tensors)
 
-    def start(self, hashes: bool, block: int) -> Sink:
-        sink = Sink(self._output.fd, self._output.direct_fd, len(self.header) + self.data, hashes=hashes, block=block)
+    def start(self, stack: contextlib.ExitStack, hashes: bool, check: bool, block: int) -> None:
+        """Opens the way to the disk, and back."""
+        landed = None
+        if check:
+            sizes = [len(self.header), *(item.nbytes for item in self.plan.tensors)]
+            self.follow = stack.enter_context(Follow(self._output.fd, self._output.direct_fd, sizes))
+            landed = self.follow.reached
+        size = len(self.header) + self.data
+        sink = stack.enter_context(Sink(self._output.fd, self._output.direct_fd, size, hashes=hashes, block=block, landed=landed))
         self.lane = Lane(self.plan, sink)
         sink.begin()
         sink.write(self.header)
-        return sink
+
+    @property
+    def read_back(self) -> int:
+        """Bytes of tensors that were read back so far."""
+        return min(self.follow.done, self.data) if self.follow else 0
 
     def finish(self, hashes: bool) -> Hashes | None:
         if hashes:
@@ -181,8 +192,11 @@ class _Work:
         return None
 
     def check(self, tell: Callable[[int], None]) -> None:
-        reread(self._output.fd, self._output.direct_fd, self.header, self.lane.sink.sections, self.plan.tensors, tell)
-        self.lane.comparison.reread = True
+        if self.follow is not None:
+            while not self.follow.ended(0.1):
+                tell(0)
+            self.follow.check(self.header, self.lane.sink.sections, self.plan.tensors)
+            self.lane.comparison.reread = True
 
     def outcome(self, hashes: Hashes | None, running: Pass, seconds: float) -> Outcome:
         return Outcome(
@@ -204,8 +218,8 @@ class _Work:
         )
 
 
-def _cast_bytes(directory: TensorDirectory, recipes: Sequence[Recipe]) -> int:
-    """Bytes of float32 and wider that would be cast, at most, over all recipes; each precision is cast once."""
+def cast_bytes(directory: TensorDirectory, recipes: Sequence[Recipe]) -> int:
+    """For `kernels.choose`: bytes of float32 and wider that would be cast, at most, over all recipes; each precision is cast once."""
     wide = sum(entry.nbytes for entry in directory.tensors if entry.dtype in ("F32", "F64"))
     return wide * len({(recipe.keep == "ema", recipe.precision) for recipe in recipes if recipe.precision in ("fp16", "bf16")})
 

@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -36,11 +37,23 @@ class Sink:
     process that can open nothing. Whole blocks go through `direct_fd` from a thread of their own, from memory that is aligned as
     O_DIRECT wants it; the last one goes through `fd`. Where direct writing is refused, everything does.
     OSError (a full disk, above all) is raised by whichever call meets it; the space is asked for at the start.
-    `hashes=False` leaves the hashing out: then `sync` ends it instead of `finish`.
+    `hashes=False` leaves the hashing out: then `sync` ends it instead of `finish`. `landed` is told how many bytes, from the first on,
+    lie on the disk: after each block that went there directly, and at the end. It is called from the writing thread, and from `sync`.
     """
 
-    def __init__(self, fd: int, direct_fd: int | None, size: int, *, hashes: bool = True, block: int = BLOCK, blocks: int = BLOCKS) -> None:
+    def __init__(
+        self,
+        fd: int,
+        direct_fd: int | None,
+        size: int,
+        *,
+        hashes: bool = True,
+        block: int = BLOCK,
+        blocks: int = BLOCKS,
+        landed: Callable[[int], None] | None = None,
+    ) -> None:
         self._fd, self._direct_fd, self._size, self._block_size = fd, direct_fd, size, block
+        self._landed = landed or (lambda _: None)
         _reserve(fd, size)
         self._free = deque(memoryview(mmap.mmap(-1, block)) for _ in range(blocks))
         self._busy: deque[tuple[memoryview, list[Future[None]]]] = deque()
@@ -116,6 +129,8 @@ class Sink:
                     raise
                 self._direct_fd, done = None, 0
             view, offset = view[done:], offset + done
+            if not view:
+                self._landed(offset)
         while view:
             done = os.pwrite(self._fd, view, offset)
             view, offset = view[done:], offset + done
@@ -132,6 +147,7 @@ class Sink:
         if size_of(self._fd) != self._size:
             os.ftruncate(self._fd, self._size)
         os.fsync(self._fd)
+        self._landed(self._size)
 
     def finish(self) -> Hashes:
         """`sync`, and the hashes of the file."""

@@ -1,6 +1,7 @@
 """The finished file, read back from the disk and held against what was meant to be in it. It repairs nothing: a difference is our bug.
 
-What casts did to the values is measured where they are made (`cast`); here every byte is compared, by the CRC32 of each section.
+What casts did to the values is measured where they are made (`cast`); here every byte is compared, by the CRC32 of each section. Reading
+may follow the writing at a distance, so that it costs no time where hashing sets the pace.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from isal.isal_zlib import crc32
 
@@ -22,13 +24,100 @@ from registry.formats.reader import size_of
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 
-BLOCK = 2 << 20
+BLOCK = 1 << 20
 READERS = 3
 """Reads in flight: one at a time, a disk that is read directly waits for every order."""
 
 
 class WrongOutput(Exception):
     """The converter wrote something other than it meant to. Never the uploader's fault."""
+
+
+class Follow:
+    """Reads a file past the page cache, where that can be, behind whoever writes it, and takes the CRC32 of each of its sections.
+
+    `sizes` are the sections' bytes, known before the first is written. `reached` is told how much lies on the disk (`Sink`'s `landed`).
+    Needs no path and changes nothing; use as a context manager, so that its threads end. `done` counts the bytes read so far.
+    """
+
+    def __init__(self, fd: int, direct_fd: int | None, sizes: list[int]) -> None:
+        self._fd, self._direct_fd, self._sizes, self._total = fd, direct_fd, sizes, sum(sizes)
+        self._landed, self._given_up, self.done = 0, False, 0
+        self._news = threading.Condition()
+        self._pool = ThreadPoolExecutor(1 + READERS, thread_name_prefix="weights-follow")
+        self._crcs: Future[list[int]] = self._pool.submit(self._walk)
+
+    def __enter__(self) -> Follow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._news:
+            self._given_up = True
+            self._news.notify_all()
+        self._pool.shutdown()
+
+    def reached(self, offset: int) -> None:
+        """The first `offset` bytes are on the disk, and stay as they are."""
+        if offset >= self._total:
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        with self._news:
+            self._landed = max(self._landed, offset)
+            self._news.notify_all()
+
+    def ended(self, seconds: float) -> bool:
+        """Waits so long at most; whether everything is read."""
+        return bool(wait([self._crcs], seconds).done)
+
+    def check(self, header: bytes, sections: list[Section], tensors: list[Planned]) -> None:
+        """Waits for the end and compares: the header byte for byte with `header` and by the strict reader with `tensors`, each section
+        with what was handed over. Raises WrongOutput.
+        """
+        if size_of(self._fd) != self._total or [section.size for section in sections] != self._sizes:
+            raise WrongOutput("the file is not as long as what was written")
+        names = ["the header", *(item.name for item in tensors)]
+        for name, section, crc in zip(names, sections, self._crcs.result(), strict=True):
+            if section.crc != crc:
+                raise WrongOutput(f"{name} read back is not what was written")
+        window = Window(self._fd)
+        if window.read(0, len(header)) != header:
+            raise WrongOutput("the header read back is not the header that was planned")
+        try:
+            found = read_safetensors(window)
+        except FormatError as error:
+            raise WrongOutput(f"the file written is refused by our own reader: {error}") from error
+        _check_table(found, tensors)
+
+    def _walk(self) -> list[int]:
+        with contextlib.closing(self._blocks()) as blocks:
+            return _fold(blocks, self._sizes)
+
+    def _wait_for(self, end: int) -> bool:
+        with self._news:
+            self._news.wait_for(lambda: self._given_up or self._landed >= end)
+            return not self._given_up
+
+    def _blocks(self) -> Generator[memoryview]:
+        """The file in order, `READERS` blocks ahead. A block is valid until the next is asked for."""
+        free = deque(memoryview(mmap.mmap(-1, BLOCK)) for _ in range(READERS + 1))
+        coming: deque[tuple[memoryview, int, Future[None]]] = deque()
+        starts = iter(range(0, self._total, BLOCK))
+
+        def order() -> None:
+            start = next(starts, None)
+            if start is not None and self._wait_for(min(start + BLOCK, self._total)):
+                block, wanted = free.popleft(), min(BLOCK, self._total - start)
+                coming.append((block, wanted, self._pool.submit(_read, self._fd, self._direct_fd, block, start, wanted)))
+
+        for _ in range(READERS):
+            order()
+        while coming:
+            block, wanted, read = coming.popleft()
+            order()
+            read.result()
+            yield block[:wanted]
+            self.done += wanted
+            free.append(block)
 
 
 def reread(
@@ -39,66 +128,35 @@ def reread(
     tensors: list[Planned],
     tell: Callable[[int], None] | None = None,
 ) -> None:
-    """Reads a synced file past the page cache, where that can be, and compares it: its header byte for byte with `header` and by the
-    strict reader with `tensors`, what follows with `sections` (the header's own is the first of these).
+    """Reads a file that is written and synced, and compares it as `Follow.check` does. `tell` gets the bytes compared, the header's aside.
 
-    `tell` gets the bytes compared, the header's aside. Needs no path, and changes nothing. Raises WrongOutput.
+    Raises WrongOutput.
     """
-    size = sum(section.size for section in sections)
-    if size_of(fd) != size or sections[0].size != len(header):
-        raise WrongOutput("the file is not as long as what was written")
-    names = ["the header", *(item.name for item in tensors)]
-    with contextlib.suppress(OSError):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    with contextlib.closing(_blocks(fd, direct_fd, size)) as blocks:
-        _compare(blocks, header, sections, names, tell or (lambda _: None))
-    try:
-        found = read_safetensors(Window(fd))
-    except FormatError as error:
-        raise WrongOutput(f"the file written is refused by our own reader: {error}") from error
-    _check_table(found, tensors)
+    sizes = [section.size for section in sections]
+    told = sizes[0]
+    with Follow(fd, direct_fd, sizes) as follow:
+        follow.reached(sum(sizes))
+        while tell is not None and (not follow.ended(0.05) or told < follow.done):
+            step = max(0, follow.done - told)
+            tell(step)
+            told += step
+        follow.check(header, sections, tensors)
 
 
-def _compare(blocks: Iterator[memoryview], header: bytes, sections: list[Section], names: list[str], tell: Callable[[int], None]) -> None:
-    at, number, left, crc = 0, 0, sections[0].size, 0
+def _fold(blocks: Iterable[memoryview], sizes: list[int]) -> list[int]:
+    """The CRC32 of each section of a stream; sections may be empty."""
+    crcs: list[int] = []
+    crc = used = 0
     for block in blocks:
-        if at < len(header) and block[: len(header) - at].tobytes() != header[at : at + len(block)]:
-            raise WrongOutput("the header read back is not the header that was planned")
-        tell(len(block) - max(0, min(len(header) - at, len(block))))
-        at += len(block)
-        while block:
-            part = block[:left]
-            crc, left, block = crc32(part, crc), left - len(part), block[len(part) :]
-            while left == 0 and number < len(sections):
-                if crc != sections[number].crc:
-                    raise WrongOutput(f"{names[number]} read back is not what was written")
-                number += 1
-                left, crc = (sections[number].size if number < len(sections) else 0), 0
-    if number < len(sections):
-        raise WrongOutput("the file ended early")
-
-
-def _blocks(fd: int, direct_fd: int | None, size: int) -> Generator[memoryview]:
-    """The file in order, read ahead by `READERS` threads. A block is valid until the next is asked for."""
-    free = deque(memoryview(mmap.mmap(-1, BLOCK)) for _ in range(READERS + 1))
-    coming: deque[tuple[memoryview, int, Future[None]]] = deque()
-    starts = iter(range(0, size, BLOCK))
-    with ThreadPoolExecutor(READERS, thread_name_prefix="weights-reread") as pool:
-
-        def order() -> None:
-            start = next(starts, None)
-            if start is not None:
-                block, wanted = free.popleft(), min(BLOCK, size - start)
-                coming.append((block, wanted, pool.submit(_read, fd, direct_fd, block, start, wanted)))
-
-        for _ in range(READERS):
-            order()
-        while coming:
-            block, wanted, done = coming.popleft()
-            order()
-            done.result()
-            yield block[:wanted]
-            free.append(block)
+        while True:
+            while len(crcs) < len(sizes) and used == sizes[len(crcs)]:
+                crcs.append(crc)
+                crc = used = 0
+            if not block:
+                break
+            part = block[: sizes[len(crcs)] - used]
+            crc, used, block = crc32(part, crc), used + len(part), block[len(part) :]
+    return crcs
 
 
 def _read(fd: int, direct_fd: int | None, block: memoryview, start: int, wanted: int) -> None:

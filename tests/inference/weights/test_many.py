@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from inference.weights import kernels
 from inference.weights.cast import Losses
-from inference.weights.convert import Output, convert, convert_many, prepare, write_outputs
+from inference.weights.convert import Output, convert, convert_many, write_outputs
 from inference.weights.newfile import NewFile
 from inference.weights.recipe import Recipe
 from registry.formats.errors import FormatError
@@ -130,7 +130,6 @@ def test_every_kind_of_source_gives_the_same_file(tmp_path: Path, source: Path) 
 def test_nothing_is_opened_by_the_part_that_runs_locked_in(tmp_path: Path, source: Path) -> None:
     directory = tiny.read_directory(source)
     recipes = [Recipe(), Recipe("weights", "fp16")]
-    prepare(directory, recipes)
     fd = os.open(source, os.O_RDONLY)
     with NewFile(tmp_path / "a") as first, NewFile(tmp_path / "b") as second:
         before = sorted(os.listdir("/proc/self/fd"))

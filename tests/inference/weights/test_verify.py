@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.weights.convert import Output, convert, write_outputs
+from inference.weights.convert import Output, write_outputs
 from inference.weights.header import header_bytes
 from inference.weights.newfile import NewFile
 from inference.weights.plan import make_plan
 from inference.weights.recipe import Recipe
 from inference.weights.sink import Sink
-from inference.weights.verify import BLOCK, WrongOutput, reread
+from inference.weights.verify import BLOCK, Follow, WrongOutput, reread
 from registry.formats.directory import TensorDirectory
 from tests import tiny
 
@@ -100,18 +101,42 @@ def test_a_header_that_the_strict_reader_refuses_is_found(tmp_path: Path) -> Non
 def test_a_file_damaged_before_it_was_read_back_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "a.safetensors"
     save_file({"w": torch.zeros(10_000_000)}, source)
-    size = source.stat().st_size - 400
+    directory = tiny.read_directory(source)
 
     def damage(done: int, total: int) -> None:
-        if done > total / 2:
-            (half,) = tmp_path.glob("*.part")
-            with open(half, "r+b") as file:
-                file.seek(size)
-                file.write(b"!")
+        if done > total / 4:  # more than all the blocks in flight: the first of them was written
+            os.pwrite(new.fd, b"!", 400)
 
-    with pytest.raises(WrongOutput, match="w read back is not what was written"):
-        convert(source, tiny.read_directory(source), tmp_path / "b", Recipe(), progress=damage)
+    with NewFile(tmp_path / "b") as new:
+        output = Output(Recipe(), PLAIN, new.fd)  # without direct writing it is read back after all is written
+        with pytest.raises(WrongOutput, match="w read back is not what was written"):
+            write_outputs(source, directory, [output], progress=damage)
     assert os.listdir(tmp_path) == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_file_is_read_behind_its_writer_and_never_before_him(tmp_path: Path, direct: bool) -> None:
+    block, size = 1 << 20, (5 << 20) + 77
+    with NewFile(tmp_path / "out") as new:
+        if direct and new.direct_fd is None:
+            pytest.skip("the file system of the temporary folder refuses O_DIRECT")
+        direct_fd = new.direct_fd if direct else None
+        with Follow(new.fd, direct_fd, [size]) as follow:
+            with Sink(new.fd, direct_fd, size, hashes=False, block=block, landed=follow.reached) as sink:
+                for at in range(0, size, block):
+                    assert follow.done <= at
+                    sink.write(os.urandom(min(block, size - at)))
+                assert not follow.ended(0)
+                sink.sync()
+            assert follow.ended(60)
+            assert follow.done == size
+
+
+def test_a_reader_whose_writer_gave_up_ends(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with NewFile(tmp_path / "out") as new, Follow(new.fd, new.direct_fd, [1 << 30]) as follow:
+        assert not follow.ended(0.05)
+    assert threading.active_count() == before
 
 
 def test_a_wrong_file_spoils_the_whole_pass(tmp_path: Path) -> None:
