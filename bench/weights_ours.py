@@ -1,0 +1,79 @@
+"""Our side of `bench.weights`, each job in a process of its own: `python -m bench.weights_ours convert|merge PATH... [options]`.
+
+`--locked` is what the hub does: a locked child, hashes, and the result read back and compared. Without it the engine works in this
+process, and `--no-hashes` and `--no-check` leave those parts out. Where the tensors lie is asked of the locked scanner, as in the hub.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from inference.weights import convert
+from inference.weights.locked import Wanted, convert_locked
+from inference.weights.recipe import Recipe
+from registry.formats.directory import TensorDirectory
+from registry.formats.errors import FormatError
+from registry.formats.safetensors import read_safetensors
+from registry.formats.window import Window
+from scanner.run import scan_path
+
+MULTIPLIER = 0.3
+
+
+def directory_of(path: Path) -> TensorDirectory:
+    return TensorDirectory.from_json(scan_path(path, name=path.name)["directory"])
+
+
+def recipe(text: str) -> Recipe:
+    """A recipe of "keep:precision", as in weights:fp16."""
+    keep, _, precision = text.partition(":")
+    return Recipe(keep, precision or "keep")  # type: ignore[arg-type]
+
+
+def run_convert(asked: argparse.Namespace) -> None:
+    source, *targets = asked.paths
+    recipes = [recipe(text) for text in asked.variant or ["all:keep"]]
+    directory = directory_of(source)
+    if asked.locked:
+        wanted = [Wanted(target, each) for target, each in zip(targets, recipes, strict=True)]
+        for made in convert_locked(source, directory, wanted):
+            if isinstance(made, FormatError):
+                raise made
+        return
+    rows = [(each, target, None) for target, each in zip(targets, recipes, strict=True)]
+    convert.convert_many(source, directory, rows, hashes=asked.hashes, check=asked.check)
+
+
+def run_merge(asked: argparse.Namespace) -> None:
+    """Always hashed, read back and compared; `--locked` in the child."""
+    from inference.weights.merging.locked import merge_locked
+    from inference.weights.merging.merge import Given, merge
+    from inference.weights.merging.recipe import MergeRecipe
+
+    first, second, target = asked.paths
+    merge_recipe = MergeRecipe("weighted_sum", MULTIPLIER)
+    if asked.locked:
+        merge_locked({"a": first, "b": second}, merge_recipe, target)
+        return
+    inputs = {}
+    for role, path in (("a", first), ("b", second)):
+        with path.open("rb") as file:
+            inputs[role] = Given(path, read_safetensors(Window(file.fileno())))
+    merge(inputs, target, merge_recipe)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("job", choices=["convert", "merge"])
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--variant", action="append")
+    parser.add_argument("--locked", action="store_true")
+    parser.add_argument("--no-hashes", dest="hashes", action="store_false")
+    parser.add_argument("--no-check", dest="check", action="store_false")
+    asked = parser.parse_args()
+    (run_convert if asked.job == "convert" else run_merge)(asked)
+
+
+if __name__ == "__main__":
+    main()
