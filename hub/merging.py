@@ -17,6 +17,9 @@ from registry.models import File
 SHORT = 10
 """Digits of a SHA-256 that are told of a file that the reader may not see: enough to know it again, as AutoV2."""
 
+LOOKED_AT, LISTED = 100, 20
+"""Merges of one file that are looked at, and those of them that are told."""
+
 
 @dataclass(frozen=True)
 class ShownInput:
@@ -49,6 +52,13 @@ def lineage_of(user: Any, file: File) -> Lineage | None:
     rows = Merge.objects.filter(result=file).prefetch_related("inputs__file__version__entry")
     merge = rows.first()
     return shown(user, merge) if merge else None
+
+
+def merged_into(user: Any, file: File) -> list[File]:
+    """The newest files that were merged of this one and that this user may see."""
+    rows = Merge.objects.filter(inputs__file=file).exclude(result=None).distinct().order_by("-pk")
+    results = [merge.result for merge in rows.select_related("result__blob", "result__version__entry")[:LOOKED_AT]]
+    return [result for result in results if result is not None and _may_see(user, result)][:LISTED]
 
 
 def shown(user: Any, merge: Merge) -> Lineage:

@@ -32,6 +32,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "entry": file.version.entry,
         "facts": detected.facts(file),
         "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
+        "merged_into": merging.merged_into(request.user, file),
         "lineage": merging.lineage_of(request.user, file),
         "made": outcomes.shown(file),
         "offers": variants.offers(request.user, file) if may_edit else [],

@@ -92,8 +92,10 @@ class FileAnswer(FileSummary):
     queue_place = serializers.SerializerMethodField(help_text="1 is next; null where it does not wait for a worker.")
     made_from = serializers.SerializerMethodField(help_text="What was merged into it; null for what was not merged here.")
 
+    merged_into = serializers.SerializerMethodField(help_text="Ids of the newest files that were merged of it and that you may see.")
+
     class Meta(FileSummary.Meta):
-        fields = [*FileSummary.Meta.fields, "derivatives", "outcome", "timeline", "queue_place", "made_from"]
+        fields = [*FileSummary.Meta.fields, "derivatives", "outcome", "timeline", "queue_place", "made_from", "merged_into"]
         read_only_fields = fields
 
     def get_queue_place(self, file: File) -> int | None:
@@ -103,6 +105,9 @@ class FileAnswer(FileSummary):
     def get_made_from(self, file: File) -> dict[str, Any] | None:
         lineage = merging.lineage_of(self.context["request"].user, file)
         return dict(MadeFrom(lineage).data) if lineage else None
+
+    def get_merged_into(self, file: File) -> list[int]:
+        return [other.pk for other in merging.merged_into(self.context["request"].user, file)]
 
     @extend_schema_field(OutcomeAnswer(allow_null=True))
     def get_outcome(self, file: File) -> dict[str, Any] | None:

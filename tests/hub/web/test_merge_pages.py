@@ -56,7 +56,11 @@ def test_a_merged_file_names_its_inputs_with_links(client: Client, creator: Any,
         assert f'href="/file/{file.pk}"' in text
         assert f'href="/model-versions/{file.version_id}"' in text
     assert "Merged by this hub from other files" in text
-    assert "Merged by this hub</h2>" not in page(client, f"/file/{a.pk}")
+    source = page(client, f"/file/{a.pk}")
+    assert "Merged by this hub</h2>" not in source
+    assert f'href="/file/{merge.result.pk}">blend-merge.safetensors</a>' in source
+    client.logout()
+    assert "Merged into" not in page(client, f"/file/{b.pk}"), "a draft is nobody else's"
 
 
 def test_visitors_learn_nothing_of_an_input_that_is_private(client: Client, merge: Merge, a: File, b: File) -> None:

@@ -132,7 +132,27 @@ def test_lineage_is_told_to_each_as_far_as_they_may_see(
 
 
 def test_a_file_that_was_not_merged_says_so(api: APIClient, a: File) -> None:
-    assert api.get(f"/api/hub/files/{a.pk}").json()["made_from"] is None
+    answer = api.get(f"/api/hub/files/{a.pk}").json()
+    assert (answer["made_from"], answer["merged_into"]) == (None, [])
+
+
+def test_an_input_tells_of_its_merges_to_those_who_may_see_them(api: APIClient, other: APIClient, a: File, b: File) -> None:
+    for _ in range(2):
+        api.post(ADDRESS, body(a, b))
+    drain()
+    ids = list(Merge.objects.values_list("result_id", flat=True))
+    assert api.get(f"/api/hub/files/{b.pk}").json()["merged_into"] == ids
+    assert other.get(f"/api/hub/files/{b.pk}").json()["merged_into"] == [], "they are drafts of somebody else"
+
+
+def test_a_list_of_merges_takes_no_more_queries_for_more_of_them(
+    api: APIClient, a: File, b: File, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(6):
+        merge = Merge.objects.get(pk=api.post(ADDRESS, body(a, b)).json()["id"])
+        Merge.objects.filter(pk=merge.pk).update(state="cancelled" if number % 2 else "failed")
+    with django_assert_max_num_queries(12):
+        assert len(api.get(ADDRESS).json()) == 6
 
 
 def test_the_inputs_stay_known_when_their_files_are_gone(api: APIClient, creator: Any, b: File, tmp_path: Path) -> None:
