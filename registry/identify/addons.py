@@ -131,7 +131,7 @@ CASCADE = either(starts(*layers("down_blocks_#_#_", "up_blocks_#_#_")))
 KREA_2 = either(any_of("blocks_#_attn_gate", "blocks_#_mlp_gate"), starts(*layers("text_fusion_", "txtfusion_")))
 
 STRUCTURE: tuple[Base, ...] = (
-    Base("AnimateDiff", "SD 1.5", (MOTION,), (UNET,), "Moves pictures through AnimateDiff's motion module."),
+    Base("SD 1.x", "SD 1.5", (MOTION,), (UNET,), "Moves pictures through AnimateDiff's motion module."),
     Base("SDXL", "SDXL 1.0", (UNET, cross(2048)), (), SAME_SDXL),
     Base("SDXL Refiner", "SDXL 1.0", (UNET, cross(1280))),
     Base("SD 2.x", "SD 2.1", (UNET, cross(1024)), (), SAME_20_21),

@@ -185,7 +185,8 @@ def sd3_modules(prefix: str = "lora_unet_", width: int = 1536, blocks: int = 24)
     for number in range(blocks):
         for side in ("context_block", "x_block"):
             rows.append((f"joint_blocks.{number}.{side}.attn.qkv", (width * 3, width)))
-            rows.append((f"joint_blocks.{number}.{side}.mlp.fc1", (width * 4, width)))
+            if side == "x_block" or number < blocks - 1:  # the last block makes no text any more
+                rows.append((f"joint_blocks.{number}.{side}.mlp.fc1", (width * 4, width)))
     return dotted(rows, prefix)
 
 

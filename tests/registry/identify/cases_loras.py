@@ -161,7 +161,6 @@ LORAS: dict[str, Case] = {
             },
             "processor",
         ),
-        "AnimateDiff",
-        "SD 1.5",
+        *SD1,
     ),
 }

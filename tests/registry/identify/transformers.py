@@ -92,6 +92,10 @@ def flux_2(width: int, double: int, single: int) -> Keys:
         double_blocks.{{{double}}}.img_attn.proj {width}x{width}
         double_blocks.{{{double}}}.img_mlp.0 {width * 6}x{width}
         double_blocks.{{{double}}}.img_mlp.2 {width}x{width * 3}
+        double_blocks.{{{double}}}.txt_attn.qkv {width * 3}x{width}
+        double_blocks.{{{double}}}.txt_attn.proj {width}x{width}
+        double_blocks.{{{double}}}.txt_mlp.0 {width * 6}x{width}
+        double_blocks.{{{double}}}.txt_mlp.2 {width}x{width * 3}
         single_blocks.{{{single}}}.linear1 {width * 9}x{width}
         single_blocks.{{{single}}}.linear2 {width}x{width * 4}
         """,
@@ -130,6 +134,7 @@ def sd3(width: int, blocks: int, *, rms: bool = False, dual: int = 0) -> Keys:
         joint_blocks.{{{blocks}}}.x_block.attn.qkv {width * 3}x{width} b
         joint_blocks.{{{blocks}}}.x_block.attn.proj {width}x{width} b
         joint_blocks.{{{blocks}}}.x_block.mlp.fc1 {width * 4}x{width} b
+        joint_blocks.{{{blocks - 1}}}.context_block.mlp.fc1 {width * 4}x{width} b
         {norms}
         {second}
         final_layer.linear 64x{width} b
