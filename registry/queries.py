@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
@@ -85,6 +86,16 @@ def suggested_files(user: Any, rating_cap: int) -> QuerySet[File]:
     if user and user.is_authenticated:
         rule |= Q(version__entry__owner=user, version__entry__deleted_at=None)
     return downloadable_files().filter(rule, version__in=published_versions())
+
+
+def checkpoints_of(user: Any, families: Iterable[str], cap: int) -> QuerySet[File]:
+    """Checkpoints of these detected families to download, up to this rating: what is listed, or the user's own; most downloaded first."""
+    found = Q(version__entry__in=listed().filter(rating__lte=cap))
+    if user and user.is_authenticated:
+        found |= Q(version__entry__owner=user, version__entry__deleted_at=None)
+    proved = Q(blob__detected__kind__in=["checkpoint", "unet"], blob__detected__family__in=list(families))
+    files = downloadable_files().filter(found, proved, version__in=published_versions())
+    return files.select_related("blob", "version__entry__owner").order_by("-version__entry__download_count", "-version_id", "id")
 
 
 def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:

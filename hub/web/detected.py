@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
+from hub import compatible
 from hub.web import access
 from registry import catalog, places
 from registry.agreements import kind_label
@@ -47,6 +48,7 @@ def facts(file: File) -> dict[str, Any]:
         "notes": _texts(found.get("notes")),
         "evidence": _texts(found.get("evidence"), 40),
         "words": training_words(file),
+        "addon": compatible.asked_about(file),
     }
 
 

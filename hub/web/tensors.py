@@ -1,4 +1,4 @@
-"""The panel of one file's tensors and metadata: a page of its own, and a part of the file's page that htmx fetches.
+"""The panel of one file's tensors and metadata, and the checkpoints that it fits: pages, and parts of the file's page that htmx fetches.
 
 Nothing of a file is rendered as markup, and what names folders of the trainer's machine is shown to its owner alone.
 """
@@ -16,7 +16,9 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from hub import compatible
 from hub.web import access
+from hub.web.site import cap_of
 from registry import panel, queries
 from registry.formats.plaintext import printable
 from registry.identify.training import trigger_words
@@ -57,6 +59,19 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     htmx = bool(getattr(request, "htmx", False))
     context = {"file": file, "version": file.version, "entry": file.version.entry, "alone": not htmx, **_panel(request, file)}
     response = render(request, "files/tensors.html" if htmx else "files/tensors_page.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+@require_safe
+def fits(request: HttpRequest, pk: int) -> HttpResponse:
+    """The checkpoints of this hub that an add-on fits: a page, or a part of one where htmx asks."""
+    file = access.file_or_404(request, pk)
+    asked = compatible.asked_about(file)
+    found = compatible.suitable(request.user, file, cap_of(request.user)) if asked else []
+    context = {"file": file, "version": file.version, "entry": file.version.entry, "asked": asked, "fits": found}
+    htmx = bool(getattr(request, "htmx", False))
+    response = render(request, "files/fits.html" if htmx else "files/fits_page.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
 

@@ -52,6 +52,7 @@ urlpatterns = [
     path("upload/<uuid:pk>/discard", uploads.discard, name="upload-discard"),
     path("file/<int:pk>", files.show, name="file"),
     path("file/<int:pk>/tensors", tensors.show, name="file-tensors"),
+    path("file/<int:pk>/fits", tensors.fits, name="file-fits"),
     path("file/<int:pk>/words", detected.add_word, name="add-word"),
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),

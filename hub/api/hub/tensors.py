@@ -13,7 +13,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from hub import compatible
 from hub.api.hub.access import file_to_read
+from hub.api.hub.requests import MAX_BIGINT
 from hub.api.hub.views import HubView, problems
 from registry import panel, queries
 from registry.formats.plaintext import printable
@@ -75,6 +77,23 @@ class MetadataAnswer(serializers.Serializer):
     hidden = serializers.ListField(child=serializers.CharField(), help_text=f"Keys whose value reads: {HIDDEN}")
 
 
+class FitQuery(serializers.Serializer):
+    checkpoint = serializers.IntegerField(min_value=1, max_value=MAX_BIGINT)
+
+
+class FitAnswer(serializers.Serializer):
+    """Whether an add-on's tensors find their places in a checkpoint."""
+
+    file_id = serializers.IntegerField()
+    checkpoint_id = serializers.IntegerField()
+    fits = serializers.BooleanField(allow_null=True, help_text="null where names and shapes cannot tell.")
+    sentence = serializers.CharField()
+    share = serializers.FloatField(help_text="How much of the add-on would apply, 0 to 1.")
+    applied = serializers.IntegerField()
+    parts = serializers.IntegerField(help_text="What the add-on changes; `applied` of them find their place.")
+    unmatched = serializers.ListField(child=serializers.CharField(), source="misses", help_text="The first that do not, and why.")
+
+
 QUERY = [
     OpenApiParameter("after", str, description="A page's `next`."),
     OpenApiParameter("limit", int, description=f"1 to {MAX_PAGE}, {USUAL_PAGE} if left out."),
@@ -131,6 +150,23 @@ class Header(HubView):
             response[SAYS_HIDDEN] = ", ".join(printable(key, 60).encode("ascii", "replace").decode() for key in hidden[:20])
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+class Fits(HubView):
+    @extend_schema(
+        operation_id="fits_checkpoint",
+        parameters=[OpenApiParameter("checkpoint", int, required=True, description="The checkpoint's file.")],
+        responses={200: FitAnswer, **problems(400, 404, 409)},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """Whether a LoRA, embedding, VAE or other add-on fits a checkpoint, and how much of it would apply: by names and shapes alone."""
+        file = file_to_read(request, pk)
+        query = FitQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        checkpoint = file_to_read(request, query.validated_data["checkpoint"])
+        found = compatible.compare(file, checkpoint).found
+        answer = {"file_id": pk, "checkpoint_id": checkpoint.pk, **found.to_json()}
+        return Response(FitAnswer(answer).data)
 
 
 def known(file: File) -> Panel:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("uploads/<uuid:pk>/complete", uploads.Complete.as_view()),
     path("files/<int:pk>", files.OneFile.as_view()),
     path("files/<int:pk>/tensors", tensors.Tensors.as_view()),
+    path("files/<int:pk>/fits", tensors.Fits.as_view()),
     path("files/<int:pk>/metadata", tensors.Metadata.as_view()),
     path("files/<int:pk>/header", tensors.Header.as_view()),
     path("files/<int:pk>/scan", files.Scan.as_view()),

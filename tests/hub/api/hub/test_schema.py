@@ -30,6 +30,7 @@ ROUTES = {
     "uploads/{id}/complete": {"post"},
     "files/{id}": {"get"},
     "files/{id}/tensors": {"get"},
+    "files/{id}/fits": {"get"},
     "files/{id}/metadata": {"get"},
     "files/{id}/header": {"get"},
     "files/{id}/scan": {"get"},
