@@ -19,7 +19,7 @@ from inference.weights.merging.plan import MergePlan
 from registry import catalog, lifecycle, storage, timeline, uploads
 from registry.intake import record_blob
 from registry.lifecycle import FileState, MergeState
-from registry.models import Blob, Entry, File, Kind, User
+from registry.models import Blob, Entry, File, Kind, User, Visibility
 from registry.names import clean_file_name
 from registry.refusals import Refusal
 
@@ -56,7 +56,7 @@ def request_merge(
             entry_name="" if entry else name,
             file_name=_file_name(file_name, entry.name if entry else name, plan),
             licence=(terms.terms_of(entry) if entry else bound).to_json(),
-            notes=[*(one.note for one in inputs if one.note), *plan.notes],
+            notes=[*(one.note for one in inputs if one.note), *plan.notes, *_hidden(bound, entry)],
             total_bytes=plan.data_bytes,
         )
         rows = [MergeInput(merge=merge, role=one.role, file=one.file, sha256=one.file.sha256, name=one.file.name) for one in inputs]
@@ -72,6 +72,13 @@ def _bound(user: User, inputs: list[Input], entry: Entry | None) -> terms.Terms:
     if entry is not None:
         terms.check_target(entry, parts)
     return terms.joined(parts)
+
+
+def _hidden(bound: terms.Terms, entry: Entry | None) -> list[str]:
+    """What to tell of a new entry that not everybody will find."""
+    if entry is not None or bound.visibility == Visibility.PUBLIC:
+        return []
+    return [f"The new model will be {bound.visibility}, since not every file that is merged is public. You can change that on its page."]
 
 
 def _check_room(user: User) -> None:

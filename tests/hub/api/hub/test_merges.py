@@ -246,6 +246,7 @@ def test_the_strictest_permissions_are_answered_and_given_to_the_result(api: API
     )
     Entry.objects.filter(pk=a.version.entry_id).update(allow_commercial_use=["Image", "Sell"])
     asked = api.post(ADDRESS, body(a, b)).json()
+    assert any("will be unlisted" in note for note in asked["notes"])
     expected = {
         "visibility": "unlisted", "rating": 4, "allow_no_credit": False, "allow_commercial_use": ["Image"],
         "allow_derivatives": True, "allow_different_license": True, "spdx": "MIT",
