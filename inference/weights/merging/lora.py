@@ -181,8 +181,10 @@ def _fits_lora(shapes: dict[str, Shape], rows: int, width: int) -> int | None:
     up, down, mid = shapes["up"], shapes["down"], shapes.get("mid")
     if mid is None:
         return _pair(up, down, rows, width)
-    core = len(mid) >= 3 and prod(up[1:]) == mid[0] and mid[1] == down[0] and prod(down[1:]) * prod(mid[2:]) == width
-    return down[0] if core and len(up) >= 2 and up[0] == rows else None
+    if len(mid) < 3 or len(down) < 2 or len(up) < 2 or up[0] != rows:
+        return None
+    core = prod(up[1:]) == mid[0] and mid[1] == down[0] and prod(down[1:]) * prod(mid[2:]) == width
+    return down[0] if core else None
 
 
 def _fits_loha(shapes: dict[str, Shape], rows: int, width: int) -> int | None:

@@ -73,7 +73,8 @@ def merge_into(
     planned = [item.planned for item in plan.tensors]
     header = header_bytes(planned, metadata)
     tell = _Teller(progress, 2 * plan.data_bytes)
-    with ExitStack() as stack:
+    # Infinities and NaN of the inputs are counted (`settle`); numpy need not speak of each.
+    with ExitStack() as stack, np.errstate(all="ignore"):
         sources = {role: stack.enter_context(Source(given.source, given.directory)) for role, given in inputs.items()}
         for role, given in inputs.items():
             for entry in given.directory.tensors:
@@ -254,8 +255,7 @@ class _Work:
         at, width = 0, _row_width(item)
         for made in pieces:
             values = to_float(*_pair(made)).copy()
-            with np.errstate(all="ignore"):
-                add(values, at, width, deltas)
+            add(values, at, width, deltas)
             at += values.size
             changed = Values(values, "F32")
             losses.add(settle(changed, [made]))
@@ -264,12 +264,11 @@ class _Work:
     def _rescaled(self, item: Made, pieces: Iterator[Values], deltas: list[Delta], losses: Losses) -> Iterator[Values]:
         before = np.concatenate([to_float(*_pair(made)).copy() for made in pieces])
         whole = before.copy()
-        with np.errstate(all="ignore"):
-            for delta in deltas:
-                if delta.magnitude is not None:
-                    rescale(whole, delta)
-                else:
-                    add(whole, 0, _row_width(item), [delta])
+        for delta in deltas:
+            if delta.magnitude is not None:
+                rescale(whole, delta)
+            else:
+                add(whole, 0, _row_width(item), [delta])
         changed = Values(whole, "F32")
         losses.add(settle(changed, [Values(before, "F32")]))
         yield changed

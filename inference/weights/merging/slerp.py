@@ -55,8 +55,7 @@ class Angle:
 
 def interpolate(a: Array, b: Array, factor_a: float, factor_b: float) -> Array:
     """factor_a * a + factor_b * b in float32."""
-    with np.errstate(all="ignore"):
-        return a * np.float32(factor_a) + b * np.float32(factor_b)
+    return np.asarray(a * np.float32(factor_a) + b * np.float32(factor_b))
 
 
 def sine(x: Decimal) -> Decimal:
