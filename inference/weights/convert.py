@@ -18,10 +18,10 @@ from inference.weights import kernels
 from inference.weights.cast import Caster, cast
 from inference.weights.header import header_bytes
 from inference.weights.lockstep import Lane, Pass
-from inference.weights.metadata import derived_metadata
+from inference.weights.metadata import derived_metadata, notes_of
 from inference.weights.newfile import NewFile
 from inference.weights.outcome import Outcome
-from inference.weights.plan import CASTABLE, Plan, make_plan
+from inference.weights.plan import CASTABLE, PLAIN, Plan, make_plan
 from inference.weights.recipe import Recipe, twin_recipe
 from inference.weights.sink import BLOCK, BLOCKS, Sink
 from inference.weights.source import Readable, Source
@@ -164,6 +164,8 @@ class _Work:
         for item in self.plan.tensors:
             source.check_bounds(item.entry)
         _repair_position_ids(self.plan, source, output.recipe)
+        if output.metadata != PLAIN:
+            self.plan.notes += notes_of(directory)
         self.header = header_bytes(self.plan.tensors, output.metadata, self.plan.aliases)
         self.data = sum(item.nbytes for item in self.plan.tensors)
 
