@@ -25,7 +25,7 @@ ROLES: dict[str, str] = {
     "lokr_w1": "lokr_w1", "lokr_w1_a": "lokr_w1_a", "lokr_w1_b": "lokr_w1_b",
     "lokr_w2": "lokr_w2", "lokr_w2_a": "lokr_w2_a", "lokr_w2_b": "lokr_w2_b", "lokr_t2": "lokr_t2",
     "oft_blocks": "oft_blocks", "oft_diag": "oft_blocks", "oft_R.weight": "oft_blocks", "rescale": "rescale",
-    "a1.weight": "a1", "a2.weight": "a2", "b1.weight": "b1", "b2.weight": "b2",
+    "a1.weight": "a1", "a2.weight": "a2", "b1.weight": "b1", "b2.weight": "b2", "bm.weight": "bm",
     "on_input": "on_input", "diff": "diff", "diff_b": "diff_b", "set_weight": "set_weight", "w_norm": "w_norm", "b_norm": "b_norm",
 }  # fmt: skip
 """Ending of a tensor's name (behind the module and a dot) -> role. IA3's own `.weight` is recognised by the `on_input` beside it."""

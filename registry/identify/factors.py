@@ -67,12 +67,13 @@ def _side(roles: Roles, name: str, tucker: Shape) -> Shape:
 
 
 def _glora(roles: Roles) -> Shape | None:
+    """LyCORIS writes b1 [out, rank], b2 [rank, in]; its first versions b1 [rank, in], b2 [out, rank]. The smaller number is the rank."""
     first, second = roles.get("b1", ()), roles.get("b2", ())
-    if len(first) != 2 or len(second) != 2:
+    if len(first) < 2 or len(second) < 2:
         return None
-    if second[1] == first[0]:
-        return (second[0], first[1])
-    return (first[0], second[1]) if first[1] == second[0] else None
+    now = (first[0], second[1], *(roles.get("bm") or second)[2:]) if first[1] == second[0] else ()
+    once = (second[0], first[1], *first[2:]) if second[1] == first[0] else ()
+    return max(now, once, key=prod) if now and once else now or once or None
 
 
 def rank(roles: Roles) -> int | None:

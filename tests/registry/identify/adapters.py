@@ -81,6 +81,13 @@ def _glora(weight: tuple[int, ...], rank: int) -> Dims:
     return {"a1.weight": (rank, inp), "a2.weight": (inp, rank), "b1.weight": (rank, inp), "b2.weight": (out, rank), "alpha": ()}
 
 
+def _glora_now(weight: tuple[int, ...], rank: int) -> Dims:
+    out, inp, *kernel = weight
+    ones = (1,) * len(kernel)
+    second = {"b1.weight": (out, rank, *ones), "b2.weight": (rank, inp, *kernel)}
+    return {"a1.weight": (inp, rank, *ones), "a2.weight": (rank, inp, *ones), **second, "alpha": ()}
+
+
 def _ia3(weight: tuple[int, ...], _rank: int) -> Dims:
     return {"weight": (weight[0], 1), "on_input": ()}
 
@@ -107,6 +114,7 @@ FLAVOURS: dict[str, Callable[[tuple[int, ...], int], Dims]] = {
     "oft": _oft,
     "boft": _boft,
     "glora": _glora,
+    "glora-now": _glora_now,
     "ia3": _ia3,
     "diff": _diff,
 }

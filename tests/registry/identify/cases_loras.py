@@ -68,6 +68,8 @@ LORAS: dict[str, Case] = {
     "BOFT SDXL": _lora(lambda: _both(N.SDXL, XL_TEXT, "boft"), *XL, "BOFT"),
     "OFT SD 1": _lora(lambda: _both(N.SD1, TE, "oft"), "", "", "OFT"),
     "GLoRA SD 1": _lora(lambda: _both(N.SD1, TE, "glora"), *SD1, "GLoRA"),
+    "GLoRA SD 1, as LyCORIS writes it now": _lora(lambda: _both(N.SD1, TE, "glora-now", convolutions=True), *SD1, "GLoRA"),
+    "GLoRA SDXL": _lora(lambda: _both(N.SDXL, XL_TEXT, "glora-now"), *XL, "GLoRA"),
     "IA3 SDXL": _lora(lambda: _both(N.SDXL, XL_TEXT, "ia3"), *XL, "IA3"),
     "IA3 SD 1": _lora(lambda: _both(N.SD1, {}, "ia3"), "", "", "IA3"),
     "Full difference SD 1": _lora(lambda: _both(N.SD1, TE, "diff"), *SD1, "Full difference"),
