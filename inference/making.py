@@ -76,7 +76,7 @@ def want_variants(file: File) -> None:
 
 
 TOGETHER = 4
-"""Variants of one file that are made in one pass: each holds a file in the scratch folder and 16 MiB of memory until the end."""
+"""Variants of one file that are made in one pass: until its end each holds a file in the scratch folder, as large as it will be."""
 
 
 def companions(derivative: Derivative) -> list[Derivative]:

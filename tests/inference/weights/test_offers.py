@@ -186,6 +186,18 @@ def test_what_is_foretold_is_what_is_written(tmp_path: Path, source: str) -> Non
         assert contents[one] != contents[other], f"{one} and {other} are the same"
 
 
+def test_tensors_under_two_names_are_foretold_too(tmp_path: Path) -> None:
+    """They are written once and noted in the metadata, which makes the header longer."""
+    state = tiny.with_ema(tiny.state_dict())
+    state["model.diffusion_model.tied.weight"] = state["model.diffusion_model.out.2.weight"]
+    path = tmp_path / "tied.ckpt"
+    torch.save(state, path)
+    directory = tiny.read_directory(path)
+    for offer in possible(directory):
+        target = _write(path, directory, offer.recipe, tmp_path)
+        assert (target.stat().st_size, len(load_file(target))) == (offer.size_bytes, offer.tensors)
+
+
 def test_recipes_called_the_same_write_the_same_tensors(tmp_path: Path) -> None:
     path = tiny.lightning_checkpoint(tmp_path / "a.ckpt", ema=False)
     directory = tiny.read_directory(path)
