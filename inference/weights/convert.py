@@ -28,6 +28,7 @@ from inference.weights.source import Readable, Source
 from inference.weights.verify import Follow
 from registry.formats.directory import TensorDirectory
 from registry.formats.hashes import Hashes
+from registry.identify.keys import EMA, TRAINING
 
 __all__ = ["Output", "Progress", "cast_bytes", "convert", "convert_many", "derived_metadata", "write_outputs"]
 
@@ -35,8 +36,8 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the outputs' tensor bytes once."""
 
 STEP = 1 << 20
-IN_FLIGHT = 32 << 20
-"""Bytes on their way to the disk, of all outputs together: many have smaller blocks (of 1 MiB at least), so that memory stays bounded."""
+IN_FLIGHT = 16 << 20
+"""Bytes on their way to the disk, of all outputs together: several have smaller blocks, of 1 MiB at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +222,18 @@ class _Work:
 
 
 def cast_bytes(directory: TensorDirectory, recipes: Sequence[Recipe]) -> int:
-    """For `kernels.choose`: bytes of float32 and wider that would be cast, at most, over all recipes; each precision is cast once."""
-    wide = sum(entry.nbytes for entry in directory.tensors if entry.dtype in ("F32", "F64"))
-    return wide * len({(recipe.keep == "ema", recipe.precision) for recipe in recipes if recipe.precision in ("fp16", "bf16")})
+    """For `kernels.choose`: bytes of float32 and wider that these recipes cast, each precision of the same tensors once; roughly, from
+    the names alone.
+    """
+    everything = weights = 0
+    for entry in directory.tensors:
+        # Asked before anyone has looked at the directory: a way of no steps is refused later.
+        first, last = (str(part) for part in (entry.path[:1] + entry.path[-1:] or ("", "")))
+        if entry.dtype in ("F32", "F64") and first not in TRAINING:
+            everything += entry.nbytes
+            weights += 0 if last.startswith(EMA) else entry.nbytes
+    jobs = {(recipe.keep, recipe.precision) for recipe in recipes if recipe.precision in ("fp16", "bf16")}
+    return sum(everything if keep == "all" else weights for keep, _ in jobs)
 
 
 def _repair_position_ids(plan: Plan, source: Source, recipe: Recipe) -> None:

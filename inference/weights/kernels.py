@@ -19,10 +19,11 @@ Bits = npt.NDArray[np.uint16]
 PIECE = 1 << 16
 """Elements worked on at once: 256 KiB of float32 and as much scratch memory stay in a core's own cache."""
 
-TORCH_PAYS = 6 << 30
-"""Bytes of float32 to cast from which importing torch (1.3 s of CPU, 200 MB) is cheaper than casting by numpy.
+TORCH_PAYS = 16 << 30
+"""Bytes of float32 to cast from which torch is imported.
 
-Measured by element, with the statistics: numpy 2.5 GB/s, torch 8 GB/s.
+Measured with the statistics: numpy 2.3 GB/s, torch 5 GB/s and more, so that its import (1.3 s of CPU, 200 MB) is made up for at 5 GB of
+CPU time. Of wall time only much later: nothing is written while it is imported, and casting runs beside the hashes.
 """
 
 F16_INFINITE = np.uint32(0x477FF000)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.weights.convert import cast_bytes
 from inference.weights.kernels import TORCH_PAYS
 from inference.weights.newfile import NewFile
 from inference.weights.recipe import Recipe
@@ -38,8 +39,10 @@ PATIENCE_SECONDS, BYTES_A_SECOND = 120, 16 << 20
 OUTPUT_TIMES, OUTPUT_FREE = 4, 256 << 20
 """An output may have so many times the bytes of all sources, and these beside: half precision to single, and views that were shared."""
 
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""No library starts threads at its import, before the doors are closed."""
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""No library starts threads at its import, before the doors are closed; and threads share memory arenas, each of which would reserve
+64 MiB of the address space.
+"""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), a few times a second."""
@@ -98,14 +101,8 @@ def convert_locked(
         "outputs": [[each.recipe.to_json(), each.plain, each.source_sha256, each.title] for each in wanted],
     }
     targets = [each.target for each in wanted]
-    torch = _cast_bytes(directory, wanted) >= TORCH_PAYS
+    torch = cast_bytes(directory, [each.recipe for each in wanted]) >= TORCH_PAYS
     return work_locked(CONVERT, [source], targets, orders, progress=progress, cancelled=cancelled, torch=torch)
-
-
-def _cast_bytes(directory: TensorDirectory, wanted: Sequence[Wanted]) -> int:
-    """As the converter counts them when it chooses how to cast: each precision of the same tensors once."""
-    wide = sum(entry.nbytes for entry in directory.tensors if entry.dtype in ("F32", "F64"))
-    return wide * len({(each.recipe.keep == "ema", each.recipe.precision) for each in wanted if each.recipe.precision in ("fp16", "bf16")})
 
 
 def work_locked(

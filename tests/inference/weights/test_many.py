@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from inference.weights import kernels
 from inference.weights.cast import Losses
-from inference.weights.convert import Output, convert, convert_many, write_outputs
+from inference.weights.convert import Output, cast_bytes, convert, convert_many, write_outputs
 from inference.weights.newfile import NewFile
 from inference.weights.recipe import Recipe
 from registry.formats.errors import FormatError
@@ -196,3 +196,14 @@ def test_hashes_and_reading_back_can_be_left_out(tmp_path: Path) -> None:
     outcome = convert(source, directory, tmp_path / "b", Recipe(), hashes=False, check=False, progress=lambda *step: seen.append(step))
     assert (outcome.hashes, outcome.to_json()["hashes"], outcome.comparison.reread) == (None, {}, False)
     assert seen[-1] == (sum(tensor.nbytes for tensor in load_file(tmp_path / "b").values()),) * 2
+
+
+def test_what_will_be_cast_is_counted_once_for_each_precision_of_the_same_tensors(tmp_path: Path) -> None:
+    source = tiny.lightning_checkpoint(tmp_path / "a.ckpt")
+    directory = tiny.read_directory(source)
+    state = {name: tensor for name, tensor in torch.load(source, weights_only=True)["state_dict"].items() if tensor.is_floating_point()}
+    everything = sum(tensor.nbytes for tensor in state.values())
+    weights = sum(tensor.nbytes for name, tensor in state.items() if not name.startswith("model_ema."))
+    assert cast_bytes(directory, [Recipe(), Recipe("weights"), Recipe("all", "fp32")]) == 0
+    assert cast_bytes(directory, [Recipe("all", "fp16"), Recipe("all", "fp16")]) == everything
+    assert cast_bytes(directory, [Recipe("weights", "fp16"), Recipe("ema", "fp16"), Recipe("weights", "bf16")]) == 3 * weights
