@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inference.weights.recipe import twin_recipe
@@ -14,6 +15,8 @@ from registry.refusals import Refusal
 SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
 """States in which readers see a file of somebody else."""
 CONTAINER = "safetensors"
+MAX_TENSORS = 60_000
+"""Of all inputs together. A request plans its merge before it answers, and 21,000 tensors take a second; an SDXL checkpoint has 2,500."""
 
 
 class NoInput(Refusal):
@@ -60,6 +63,19 @@ def still_allowed(user: User, role: str, file: File | None, name: str) -> Input:
     if file is None or not _readable(user, file):
         raise NoInput("merge:input-gone", f"{name} was deleted or is not yours to read any more, so nothing was merged.")
     return checked(Input(role, file))
+
+
+def check_counts(inputs: Iterable[Input]) -> None:
+    """Raises `NoInput` `merge:too-many-tensors` for inputs that would keep a request busy for long."""
+    total = 0
+    for one in inputs:
+        told = one.blob.detected.get("tensors")
+        total += told if isinstance(told, int) else len(one.directory.tensors)
+    if total > MAX_TENSORS:
+        text = (
+            f"These files hold {total:,} tensors together; files with at most {MAX_TENSORS:,} are merged here. The command line takes more."
+        )
+        raise NoInput("merge:too-many-tensors", text)
 
 
 def _readable(user: User, file: File) -> bool:

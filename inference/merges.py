@@ -43,6 +43,7 @@ def request_merge(
     """
     asked = merger.recipe_of(recipe)
     inputs = [mergeinputs.find(user, role, pk) for role, pk in files.items()]
+    mergeinputs.check_counts(inputs)
     bound = _bound(user, inputs, entry)
     plan = merger.plan(asked, inputs)
     uploads.check_size(plan.data_bytes, user)

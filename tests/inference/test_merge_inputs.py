@@ -99,6 +99,15 @@ def test_a_ready_checkpoint_has_its_directory(creator: Any, tmp_path: Path) -> N
     assert len(find(creator, "a", file.pk).directory.tensors) > 1000
 
 
+def test_files_of_very_many_tensors_do_not_keep_a_request_busy(creator: Any) -> None:
+    files = [FileFactory(version__entry__owner=creator, blob__detected={"tensors": count}) for count in (59_999, 1, 2)]
+    inputs = [find(creator, role, file.pk) for role, file in zip("abc", files, strict=True)]
+    mergeinputs.check_counts(inputs[:2])
+    with pytest.raises(NoInput, match="60,002 tensors together") as caught:
+        mergeinputs.check_counts(inputs)
+    assert caught.value.code == "merge:too-many-tensors"
+
+
 def test_a_person_who_was_locked_out_merges_nothing(creator: Any) -> None:
     file = public(creator)
     creator.is_active = False
