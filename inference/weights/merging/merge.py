@@ -83,8 +83,9 @@ def merge_into(
         sink = stack.enter_context(Sink(fd, direct_fd, len(header) + plan.data_bytes))
         sink.begin()
         sink.write(header)
-        for item in plan.tensors:
+        for item, following in zip(plan.tensors, [*plan.tensors[1:], None], strict=True):
             sink.begin()
+            work.expect(following)
             for piece in work.pieces(item):
                 sink.write(piece.view(np.uint8).data)
                 tell(piece.nbytes)
@@ -142,6 +143,15 @@ class _Work:
         self.caster = Caster()
         self.total, self.straight = Losses(), 0
         self.lossy: dict[str, Losses] = {}
+
+    def expect(self, item: Made | None) -> None:
+        """This tensor comes next."""
+        if item is None:
+            return
+        self.reader.expect(item.source, item.entry)
+        for role, entry in (("b", item.b), ("c", item.c)):
+            if entry is not None:
+                self.reader.expect(role, entry)
 
     def pieces(self, item: Made) -> Iterator[Array]:
         """The bytes of one tensor in C order; an array is valid until the next is asked for."""

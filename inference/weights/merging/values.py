@@ -36,6 +36,10 @@ class Reader:
         self._sources[role].read_into(self._directories[role].byte_range(entry)[0] + first * itemsize, view)
         return np.frombuffer(view, NUMPY[entry.dtype])
 
+    def expect(self, role: str, entry: TensorEntry) -> None:
+        """This tensor is read next: a disk may fetch it already."""
+        self._sources[role].expect(entry)
+
     def whole(self, role: str, entry: TensorEntry) -> Array:
         """All elements of a tensor, in memory of their own."""
         out = np.empty(entry.numel, NUMPY[entry.dtype])
