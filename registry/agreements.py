@@ -34,7 +34,7 @@ DECLARABLE: dict[str, tuple[str, ...]] = {
 }
 """Detected kind -> kinds that a creator may declare for it, the one to suggest first. Any other detected kind proves nothing."""
 
-USUAL = {"SD 1.x": "SD 1.5", "SD 2.x": "SD 2.1", "SDXL": "SDXL 1.0", "Flux.1": "Flux.1 D"}
+USUAL = {"SD 1.x": "SD 1.5", "SD 2.x": "SD 2.1", "SDXL": "SDXL 1.0", "Flux.1": "Flux.1 D", "LTX-Video": "LTXV"}
 """Family -> the base model to suggest where the detection names none: several families share the layout of their autoencoders."""
 
 TOLD = (FileState.CLEAN, FileState.CONVERTING, FileState.READY)

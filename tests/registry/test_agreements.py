@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from registry import agreements, catalog
+from registry.identify.bases import TABLES
+from registry.identify.rules import KINDS
 from registry.models import File, Version
 from registry.places import HIDDEN
 from tests.factories import BlobFactory, EntryFactory, FileFactory, VersionFactory
@@ -70,6 +72,22 @@ def test_a_kind_that_fits_or_proves_nothing_is_not_asked(creator: Any, declared:
 )
 def test_a_kind_that_contradicts_is_asked(creator: Any, declared: str, detected: str, suggestion: str) -> None:
     assert asked(version_of(creator, {"kind": detected}, kind=declared)) == [("kind", declared, detected, suggestion)]
+
+
+@pytest.mark.parametrize("kind", sorted(TABLES))
+def test_declaring_what_is_suggested_ends_every_question_that_identification_can_raise(creator: Any, kind: str) -> None:
+    version = version_of(creator, kind="other", base="SD 1.5")
+    file = add(version, {})
+    for family, base in {(row.family, row.base) for row in TABLES[kind] if row.family}:
+        file.blob.detected = {"family": family, "base_model": base}  # type: ignore[union-attr]
+        for question in agreements.contradictions(version, [file]):
+            version.base_model = question.suggestion
+            assert agreements.contradictions(version, [file]) == [], (family, base)
+            version.base_model = "SD 1.5"
+
+
+def test_every_kind_that_identification_tells_can_be_declared() -> None:
+    assert {rule.kind for rule in KINDS} - {"other"} == set(agreements.DECLARABLE)
 
 
 def test_hearsay_of_the_metadata_is_no_proof(creator: Any) -> None:
