@@ -74,9 +74,10 @@ class Outcome:
             return []
         names = [name for name, losses in self.lossy.items() if losses.overflow]
         listed = ", ".join(printable(name) for name in names[:3]) + (" and others" if len(names) > 3 else "")
+        many, tensors = _count(self.losses.overflow, "value"), _count(len(names), "tensor")
         return [
-            f"{self.losses.overflow} values in {len(names)} tensors are too large for {self.recipe.precision} and became infinite "
-            f"({listed}). Pictures may turn black; choose bf16, or keep the precision of the original."
+            f"{many} in {tensors} became infinite ({listed}): too large for {self.recipe.precision}. "
+            "Pictures may turn black; choose bf16, or keep the precision of the original."
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -99,3 +100,7 @@ class Outcome:
             "comparison": asdict(self.comparison),
             "seconds": round(self.seconds, 3),
         }
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")

@@ -198,7 +198,7 @@ def test_values_too_large_for_half_become_infinite_and_are_warned_about(tmp_path
     assert (outcome.losses.overflow, list(outcome.lossy)) == (2, ["huge"])
     assert (outcome.comparison.rounded, outcome.comparison.max_abs_error, outcome.comparison.worst) == (1, 15.0, "huge")
     assert outcome.warnings == outcome.to_json()["warnings"]
-    assert "2 values in 1 tensors are too large for fp16 and became infinite (huge)" in outcome.warnings[0]
+    assert "2 values in 1 tensor became infinite (huge): too large for fp16." in outcome.warnings[0]
     assert convert(tmp_path / "a.safetensors", directory, tmp_path / "c", Recipe("all", "bf16")).warnings == []
 
 
