@@ -7,6 +7,7 @@ it is ours, and the sweep tries again.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -23,6 +24,13 @@ from registry.models import Blob
 from registry.remote import StoredReader
 
 COPY_CHUNK = 4 * 2**20
+
+
+class OtherBytes(OSError):
+    """A file has not the digest that it is said to have: trouble of ours, and nothing to be stored."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(errno.EIO, f"a file that was to be stored as {sha256} has another SHA-256")
 
 
 def blob_name(sha256: str) -> str:
@@ -104,10 +112,14 @@ def reader(blob: Blob) -> Iterator[Reader]:
 def place_file(path: Path, sha256: str) -> None:
     """Store a finished local file of ours (a derivative) under its digest; the file is gone afterwards. Idempotent.
 
-    Bytes that are stored already are left alone: that these have the digest is the word of whoever made them.
+    The digest is the word of a process that has worked on hostile bytes, and what lies under a digest is served for it, so it is read
+    here once more. Raises `OtherBytes`, and nothing stored is touched. Bytes that are stored already, here or sealed, are left alone.
     """
-    name, store = blob_name(sha256), storages["models"]
-    if store.exists(name) and store.size(name) == path.stat().st_size:
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise OtherBytes(sha256)
+    name, size = blob_name(sha256), path.stat().st_size
+    if any(store.exists(name) and store.size(name) == size for store in (storages["models"], storages["quarantine"])):
         path.unlink()
     elif on_disk():
         _move(path, path_of("models", name))
