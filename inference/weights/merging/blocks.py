@@ -1,8 +1,7 @@
 """Which block of the UNet a tensor belongs to, and so which of a merge's block weights it takes. Names only.
 
-Blocks and their order are supermerger's (scripts/mergers/mergers.py, BLOCKID): BASE, IN00.., M00, OUT00... `out.` counts as the last OUT
-block, as there. Departing from it, what lies in no block (time and label embeddings) takes BASE, with text encoder and VAE, instead of
-staying unmerged.
+Blocks, their order and what belongs to them are supermerger's (scripts/mergers/mergers.py, BLOCKID and blockfromkey): BASE, IN00.., M00,
+OUT00... The embeddings of time and label count as IN00 and `out.` as the last OUT block; text encoder and VAE take BASE.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import re
 from registry.formats.errors import FormatError
 from registry.identify.keys import ema_name
 
+EMBEDDED = re.compile(r"(?:model\.)?diffusion_model\.(?:time_embed|label_emb)\.")
 NUMBERED = re.compile(r"(?:model\.)?diffusion_model\.(input_blocks|middle_block|output_blocks|out)\.(\d{1,3})\.")
 DEPTHS = {12: "SD 1.x and 2.x", 9: "SDXL"}
 """Input (and output) blocks of the UNets that have block weights."""
@@ -39,7 +39,7 @@ def block_index(name: str, depth: int) -> int:
     """Position of a tensor's block in BASE, IN00.., M00, OUT00.. of a UNet with `depth` input blocks; 0 (BASE) for all other tensors."""
     found = NUMBERED.match(name)
     if found is None:
-        return 0
+        return 1 if EMBEDDED.match(name) else 0
     part, number = found[1], int(found[2])
     at = {"input_blocks": 1 + number, "middle_block": 1 + depth, "output_blocks": 2 + depth + number, "out": 1 + 2 * depth}[part]
     return at if at <= 1 + 2 * depth else 0

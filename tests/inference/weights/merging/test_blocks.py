@@ -16,11 +16,12 @@ U = "model.diffusion_model."
 SD1 = ["BASE", *(f"IN{n:02}" for n in range(12)), "M00", *(f"OUT{n:02}" for n in range(12))]
 SDXL = ["BASE", *(f"IN{n:02}" for n in range(9)), "M00", *(f"OUT{n:02}" for n in range(9))]
 INSIDE = {
-    "IN00": "input_blocks.0.",
-    "IN07": "input_blocks.7.",
-    "IN11": "input_blocks.11.",
-    "M00": "middle_block.",
-    "OUT00": "output_blocks.0.",
+    "IN00": ("input_blocks.0.", "time_embed."),
+    "IN07": ("input_blocks.7.",),
+    "IN11": ("input_blocks.11.",),
+    "M00": ("middle_block.",),
+    "OUT00": ("output_blocks.0.",),
+    "OUT11": ("output_blocks.11.", "out."),
 }
 
 
@@ -28,7 +29,7 @@ INSIDE = {
 def test_a_weight_changes_its_block_alone(tmp_path: Path, block: str) -> None:
     a, b = model(1), model(2)
     made, outcome = merged(tmp_path, {"a": a, "b": b}, blocks=[0.4 if name == block else 0 for name in SD1], multiplier=0.9)
-    weights = {name: 0.4 if name.startswith(U + INSIDE[block]) else 0.0 for name in a}
+    weights = {name: 0.4 if name.startswith(tuple(U + start for start in INSIDE[block])) else 0.0 for name in a}
     assert made == a1111.written(a1111.merge(a, b, weights=weights), tmp_path / "wanted")
     assert outcome.counts["merged"] == sum(weight > 0 for weight in weights.values())
 
@@ -50,14 +51,15 @@ def test_every_block_with_a_weight_of_its_own(tmp_path: Path) -> None:
         (f"{U}output_blocks.0.0.in_layers.0.weight", 12, "OUT00"),
         (f"{U}output_blocks.11.1.norm.bias", 12, "OUT11"),
         (f"{U}out.2.weight", 12, "OUT11"),
-        (f"{U}time_embed.0.weight", 12, "BASE"),
+        (f"{U}time_embed.0.weight", 12, "IN00"),
         ("first_stage_model.decoder.conv_in.weight", 12, "BASE"),
         ("cond_stage_model.transformer.text_model.final_layer_norm.bias", 12, "BASE"),
         (f"{U}input_blocks.8.1.norm.weight", 9, "IN08"),
         (f"{U}middle_block.0.in_layers.0.weight", 9, "M00"),
         (f"{U}output_blocks.8.0.in_layers.0.weight", 9, "OUT08"),
         (f"{U}out.0.bias", 9, "OUT08"),
-        (f"{U}label_emb.0.0.weight", 9, "BASE"),
+        (f"{U}label_emb.0.0.weight", 9, "IN00"),
+        (f"{U}time_embed.2.bias", 9, "IN00"),
         ("conditioner.embedders.1.model.ln_final.weight", 9, "BASE"),
         ("diffusion_model.input_blocks.3.0.op.weight", 9, "IN03"),
     ],
