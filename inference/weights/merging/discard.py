@@ -15,7 +15,10 @@ MAX_PATTERN = 200
 MAX_NODES = 2000
 MAX_REPEAT = 50
 MAX_DEPTH = 20
-MAX_CACHED = 20_000
+MAX_WORK = 2_000_000
+"""Nodes that a search may visit for all names together: about a second. Searching all names of SDXL visits some thousand."""
+CHARACTERS = 20
+"""So many characters of names that need no new states count as one node."""
 SPECIAL = frozenset("*+?{}[]()|^$.\\")
 CATEGORIES: dict[str, Callable[[str], bool]] = {
     "d": str.isdecimal,
@@ -39,7 +42,10 @@ class Discard:
         self._automaton = _Automaton(pattern) if pattern else None
 
     def finds(self, name: str) -> bool:
-        """What `re.search(pattern, name)` would answer; nothing is found by an empty expression."""
+        """What `re.search(pattern, name)` would answer; nothing is found by an empty expression.
+
+        Raises FormatError `merge:discard` when all searches together have taken too long.
+        """
         return self._automaton is not None and self._automaton.search(name)
 
 
@@ -57,11 +63,11 @@ class _Automaton:
             raise _refuse("it closes a bracket that was not opened.")
         self._steps: dict[tuple[States, bool, str], States | None] = {}
         self._ends: dict[tuple[States, bool], bool] = {}
+        self._work = 0
 
     def search(self, name: str) -> bool:
-        if len(self._steps) > MAX_CACHED:
-            self._steps.clear()
         states, first = States(), True
+        self._spend(len(name) // CHARACTERS + 1)
         for char in name:
             key = (states, first, char)
             if key not in self._steps:
@@ -95,7 +101,13 @@ class _Automaton:
                 edge, behind = self.edges[node]
                 if at_start if edge == "^" else at_end:
                     todo.append(behind)
+        self._spend(len(reached))
         return reached
+
+    def _spend(self, nodes: int) -> None:
+        self._work += nodes
+        if self._work > MAX_WORK:
+            raise _refuse("it takes too long to search these names for it; write it shorter.")
 
     def _node(self) -> int:
         number = next(self._numbers)

@@ -65,6 +65,23 @@ def test_what_makes_re_run_for_years_takes_no_time(pattern: str) -> None:
     assert time.process_time() - begun < 2
 
 
+def test_names_made_for_an_expression_are_given_up_in_time() -> None:
+    dice = random.Random(3)
+    name = "".join(dice.choice("ab") for _ in range(200_000))
+    discard = Discard("a" + ".{50}" * 4 + "Q")  # which of the last 200 characters were an a: every state is a new one
+    begun = time.process_time()
+    with pytest.raises(FormatError, match="it takes too long to search these names") as caught:
+        discard.finds(name)
+    assert caught.value.code == "merge:discard"
+    assert time.process_time() - begun < 5
+
+
+def test_the_names_of_a_large_model_are_searched_to_the_end() -> None:
+    names = [f"model.diffusion_model.output_blocks.{n % 9}.1.transformer_blocks.{n}.attn1.to_q.weight" for n in range(50_000)]
+    discard = Discard(r"(?:in|out)put_blocks\.\d+\.[01]\..*attn[12]\.to_[qk].*$")
+    assert all(map(discard.finds, names))
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["a" * 201, "(", ")", "a)", "(a", "[a", "*", "a**", "a*{2}", "\\", r"\1", r"\b",
