@@ -6,12 +6,11 @@ Names are read by `registry.identify.names`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 from inference.weights.merging.inputs import check_number, label
+from inference.weights.merging.peft import Alphas
 from inference.weights.plan import CASTABLE
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.errors import FormatError
@@ -79,15 +78,14 @@ def plan_lora(role: str, directory: TensorDirectory, shapes: dict[str, Shape], s
     """
     tensors = unwrap(directory).tensors
     targets = Targets(shapes)
-    report, used = LoraReport(strength), set()
+    report, used, alphas = LoraReport(strength), set(), Alphas(directory.metadata)
     found: list[Adapted] = []
     for module, names in adapters(tensors).items():
         used |= set(names.values())
         parts = {part: tensors[name] for part, name in names.items()}
         for name in names.values():
             check_number(role, name, tensors[name])
-        alpha = _alpha_of_metadata(directory, module) if "alpha" not in parts else None
-        _plan_module(role, module, parts, targets, strength, alpha, report, found)
+        _plan_module(role, module, parts, targets, strength, alphas, report, found)
     for name in tensors:
         if name not in used:
             report.not_understood += 1
@@ -104,23 +102,23 @@ def _plan_module(
     parts: dict[str, TensorEntry],
     targets: Targets,
     strength: float,
-    alpha: float | None,
+    alphas: Alphas,
     report: LoraReport,
     found: list[Adapted],
 ) -> None:
     biases = {part: parts.pop(part) for part in BIASES if part in parts}
     done = []
     for entry in biases.values():
-        done.append(_fitted(role, module, {"diff": entry}, targets.bias(module), strength, None))
+        done.append(_fitted(role, module, {"diff": entry}, targets.bias(module), strength, alphas))
     weights = [parts.pop(part) for part in WEIGHTS if part in parts]
     for entry in weights:
-        done.append(_fitted(role, module, {"diff": entry}, targets.find(module), strength, None))
+        done.append(_fitted(role, module, {"diff": entry}, targets.find(module), strength, alphas))
     if set(parts) - SCALARS:
         if _flavour(parts) is None:
             report.not_understood += len(parts)
             report.miss(module)
             return
-        done.append(_fitted(role, module, parts, targets.find(module), strength, alpha))
+        done.append(_fitted(role, module, parts, targets.find(module), strength, alphas))
     found += [item for item in done if item is not None]
     if done and all(item is None for item in done):
         report.unmatched += 1
@@ -149,7 +147,7 @@ def _flavour(parts: dict[str, TensorEntry]) -> str | None:
 
 
 def _fitted(
-    role: str, module: str, parts: dict[str, TensorEntry], target: Target | None, strength: float, alpha: float | None
+    role: str, module: str, parts: dict[str, TensorEntry], target: Target | None, strength: float, alphas: Alphas
 ) -> Adapted | None:
     """The baking, or None where the checkpoint has no such layer. Raises FormatError `merge:lora` where the shapes do not fit."""
     if target is None or not target.part_shape:
@@ -168,6 +166,7 @@ def _fitted(
     rank = given or None
     if (rank or 0) > MAX_RANK or sum(map(prod, shapes.values())) > MAX_FACTORS:
         raise FormatError("merge:lora", f"{label(role)} is larger than a LoRA can be.", where=printable(module))
+    alpha = alphas.of(module, rank) if rank and "alpha" not in parts else None
     return Adapted(target.name, Baking(role, flavour, parts, strength, target.start, rows, width, rank, alpha))
 
 
@@ -240,14 +239,3 @@ def _dora_fits(scale: Shape | None, shape: Shape) -> bool:
         return True
     by_row = prod(scale) == shape[0] and scale[:1] == shape[:1]
     return by_row or (len(shape) > 1 and len(scale) > 1 and scale[0] == 1 and scale[1] == shape[1] == prod(scale))
-
-
-def _alpha_of_metadata(directory: TensorDirectory, module: str) -> float | None:
-    """PEFT's alpha, which diffusers writes as JSON under `lora_adapter_metadata`; None where it says nothing (then alpha is the rank)."""
-    try:
-        said: Any = json.loads(directory.metadata.get("lora_adapter_metadata", "{}"))
-    except (ValueError, RecursionError):
-        return None
-    part = module.split(".", 1)[0]
-    value = said.get(f"{part}.lora_alpha", said.get("lora_alpha")) if isinstance(said, dict) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6 else None
