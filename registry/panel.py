@@ -163,7 +163,7 @@ def _totals(rows: Iterable[TensorRow], key: Callable[[TensorRow], str]) -> list[
 
 
 class TooMany(Refusal):
-    """A file of more tensors than a page should take apart; its header can be read raw."""
+    """A file of more tensors than a page should take apart; its owner can read the header raw."""
 
     def __init__(self) -> None:
         super().__init__("tensors:too-many", "This file describes more tensors than can be listed here; no model needs so many.")
@@ -205,19 +205,22 @@ def header_of(blob: Blob) -> TensorDirectory:
     return read_safetensors(Window(_head(blob, MAX_LISTED_HEADER)))
 
 
-def raw_header(file: File) -> bytes:
-    """The JSON header as it is stored, at most `MAX_HEADER` bytes. Raises `Refusal` (409) for a file that has none or is not served."""
+def raw_header(file: File, most: int = MAX_HEADER) -> bytes:
+    """The JSON header as it is stored. Raises `Refusal` (409) for a file that has none or is not served, `TooMany` over `most` bytes."""
     blob = file.blob
     if blob is None or blob.container != "safetensors":
         raise Refusal("header:none", "Only safetensors files have a header. The tensors of others are listed under `tensors`.")
     if not served(file):
         raise Refusal("header:not-served", "The bytes of this file are not served now; see its state and its scan.")
-    window = Window(_head(blob, MAX_HEADER))
+    window = Window(_head(blob, most))
     return window.read(8, header_length(window.read(0, 8)))
 
 
 def public_header(raw: bytes) -> tuple[bytes, list[str]]:
-    """A header without what tells folders of the trainer's machine, and the keys of what was replaced; the same bytes where nothing was."""
+    """A header without what tells folders of the trainer's machine, and the keys of what was replaced; the same bytes where nothing was.
+
+    It takes the header apart: for those of at most `MAX_LISTED_HEADER` bytes, since one of 25 MB keeps a process busy for two seconds.
+    """
     header: dict[str, Any] = json.loads(raw)
     metadata: dict[str, str] = header.get("__metadata__", {})
     shown = without_places(metadata)

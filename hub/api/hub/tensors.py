@@ -139,12 +139,13 @@ class Header(HubView):
         """The JSON header of a safetensors file, byte for byte as it is stored.
 
         Metadata that holds folder names of the trainer's machine is replaced for everybody but its owner and moderators;
-        the answer's header `X-Weigh-Hidden` names the keys then.
+        the answer's header `X-Weigh-Hidden` names the keys then, and of a header of more than 4 MiB they get nothing (409).
         """
         file = file_to_read(request, pk)
-        raw, hidden = panel.raw_header(file), []
-        if not queries.may_edit(request.user, file.version.entry):
-            raw, hidden = panel.public_header(raw)
+        if queries.may_edit(request.user, file.version.entry):
+            raw, hidden = panel.raw_header(file), []
+        else:
+            raw, hidden = panel.public_header(panel.raw_header(file, panel.MAX_LISTED_HEADER))
         response = HttpResponse(raw, content_type="application/json")
         if hidden:
             response[SAYS_HIDDEN] = ", ".join(printable(key, 60).encode("ascii", "replace").decode() for key in hidden[:20])

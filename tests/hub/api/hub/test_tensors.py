@@ -122,6 +122,17 @@ def test_what_a_file_was_found_to_be_holds_no_folders(anonymous: APIClient, crea
         assert "Users" not in answer.content.decode()
 
 
+def test_a_header_too_long_to_be_looked_through_is_its_owners_alone(
+    api: APIClient, anonymous: APIClient, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of 25 MB, as a hostile file may have, would keep a process busy for two seconds at every visit."""
+    monkeypatch.setattr(panel, "MAX_LISTED_HEADER", 1000)
+    address = f"/api/hub/files/{file.pk}/header"
+    refused = anonymous.get(address)
+    assert (refused.status_code, refused.json()["code"]) == (409, "tensors:too-many")
+    assert api.get(address).status_code == 200
+
+
 @pytest.mark.parametrize("what", ["tensors", "metadata", "header"])
 def test_what_may_not_be_read_looks_like_what_does_not_exist(
     api: APIClient, other: APIClient, anonymous: APIClient, creator: Any, what: str
