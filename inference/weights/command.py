@@ -144,9 +144,9 @@ class Meter:
             print("\r" + self._shown, end="", file=sys.stderr, flush=True)
 
 
-def _refuse(error: FormatError) -> int:
+def _refuse(error: FormatError, name: str = "") -> int:
     place = f" ({printable(error.where)})" if error.where else ""
-    print(f"{error.code}: {error.sentence}{place}", file=sys.stderr)
+    print(f"{name}{error.code}: {error.sentence}{place}", file=sys.stderr)
     return 1
 
 
@@ -154,24 +154,24 @@ def _tell(wanted: Sequence[Wanted], answers: Sequence[Made | FormatError], whole
     """Print what was made, and what could not be; the exit code."""
     reports = []
     for each, answer in zip(wanted, answers, strict=True):
+        name = f"{each.target}: " if len(wanted) > 1 else ""
         if isinstance(answer, FormatError):
-            _refuse(answer)
+            _refuse(answer, name)
             continue
         reports.append(answer.report)
         for warning in answer.report["warnings"]:
-            print(printable(warning, 2000), file=sys.stderr)
+            print(name + printable(warning, 2000), file=sys.stderr)
         if "seccomp" not in answer.sandbox:
             print("This machine has no system-call filter, so the work was locked in less than it should be.", file=sys.stderr)
         if not whole:
-            _print(each.target if len(wanted) > 1 else None, answer)
+            _print(name, answer)
     if whole and reports:
         print(json.dumps(reports[0] if len(wanted) == 1 else reports, indent=1))
     return 0 if len(reports) == len(wanted) else 1
 
 
-def _print(target: Path | None, made: Made) -> None:
+def _print(name: str, made: Made) -> None:
     report = made.report
-    name = f"{target}: " if target else ""
     print(f"{name}{report['tensors']} tensors, {made.size_bytes} bytes, {report['seconds']:.1f} s, SHA256 {made.hashes.sha256.upper()}")
     for reason, dropped in report["dropped"].items():
         print(f"left out: {dropped['count']} tensors, {dropped['size_bytes']} bytes ({printable(reason)})")

@@ -17,7 +17,7 @@ MOST_DIMENSIONS = 64
 
 
 def directory_of(data: Any) -> TensorDirectory:
-    """`TensorDirectory.from_json` of data that nobody vouches for. Raises FormatError `weights:directory`."""
+    """`TensorDirectory.from_json` of data that nobody vouches for. Raises FormatError `weights:directory`, `weights:unnamed`."""
     try:
         directory = TensorDirectory.from_json(data)
         sound = (
@@ -32,6 +32,10 @@ def directory_of(data: Any) -> TensorDirectory:
         raise _unsound() from error
     if not sound:
         raise _unsound()
+    if any(not entry.path for entry in directory.tensors):
+        raise FormatError(
+            "weights:unnamed", 'This file is one tensor without a name. Save it under one, as in torch.save({"name": tensor}, "file.pt").'
+        )
     return directory
 
 
@@ -45,8 +49,7 @@ def _is_storage(storage: Storage) -> bool:
 
 def _is_tensor(entry: TensorEntry, storages: int) -> bool:
     return (
-        len(entry.path) > 0
-        and all(isinstance(part, str) or type(part) is int for part in entry.path)
+        all(isinstance(part, str) or type(part) is int for part in entry.path)
         and isinstance(entry.dtype, str)
         and entry.dtype in SIZES
         and _are_sizes((entry.storage, entry.offset, *entry.shape, *entry.stride))

@@ -22,7 +22,7 @@ from isal.isal_zlib import crc32
 from inference.weights.convert import Output, write_outputs
 from inference.weights.directories import directory_of
 from inference.weights.kernels import Kernel, NumpyKernel, TorchKernel
-from inference.weights.metadata import derived_metadata, notes_of
+from inference.weights.metadata import derived_metadata
 from inference.weights.plan import PLAIN, make_plan
 from inference.weights.recipe import Recipe
 from registry.formats.errors import FormatError, LimitExceeded
@@ -82,9 +82,6 @@ def _convert(desk: Desk) -> dict[str, Any]:
         except FormatError as error:
             rows.append({"error": _in_words(error)})
     made = write_outputs(desk.sources[0], directory, outputs, progress=desk.tell) if outputs else []
-    left_out = notes_of(directory)
-    for outcome in made:
-        outcome.notes += left_out if outcome.metadata != PLAIN else []
     finished = iter(made)
     return {"made": [row if row else written(next(finished)) for row in rows]}
 

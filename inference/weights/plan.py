@@ -10,6 +10,7 @@ from inference.weights.recipe import DTYPES, Recipe, stays_exact
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.dtypes import SIZES, WRITE_ORDER
 from registry.formats.errors import FormatError, LimitExceeded
+from registry.formats.plaintext import printable
 from registry.identify.keys import EMA, EMA_COUNTERS, TRAINING, Named, ema_name, unwrap
 
 CASTABLE: frozenset[str] = frozenset({"F64", "F32", "F16", "BF16"})
@@ -87,9 +88,10 @@ def make_plan(directory: TensorDirectory, recipe: Recipe, metadata: Mapping[str,
     metadata all are, as A1111 and Civitai's scanner do.
 
     Raises FormatError `weights:no-tensors`, `weights:no-ema`, `weights:ema-shape`, `weights:duplicate-name`, `weights:quantised` (with
-    a precision), `weights:view-outside`, and LimitExceeded `weights:too-large`.
+    a precision), `weights:untyped`, `weights:view-outside`, and LimitExceeded `weights:too-large`.
     """
     named = unwrap(directory)
+    _refuse_untyped(directory, named)
     if recipe.precision != "keep":
         _refuse_quantised(named)
     dropped: dict[str, Dropped] = {}
@@ -180,6 +182,19 @@ def span(entry: TensorEntry) -> int:
 
 def _reach(size: int, step: int) -> int:
     return (size - 1) * step
+
+
+def _refuse_untyped(directory: TensorDirectory, named: Named) -> None:
+    """Refuses a model of which a tensor could only be left out: the copy would be said to hold the same weights."""
+    for other in directory.others:
+        head = str(other.path[0]) if other.path else ""
+        if other.kind == "tensor" and (head == named.root if named.root else head not in TRAINING):
+            raise FormatError(
+                "weights:untyped",
+                f"A tensor of this file is of a kind that safetensors cannot hold: {printable(other.text, 80)}. Turn it into ordinary "
+                "numbers, such as float32, and save again.",
+                where=printable(".".join(map(str, other.path))),
+            )
 
 
 def _refuse_quantised(named: Named) -> None:

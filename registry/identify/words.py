@@ -23,7 +23,7 @@ SHOWN_WORDS = 12
 
 def report(found: Detection) -> str:
     """The whole answer, line by line."""
-    return "\n".join(f"{label + ':':14}{text}" if label else f"  {text}" for label, text in _lines(found) if text)
+    return "\n".join(f"{label + ':':15}{text}" if label else f"  {text}" for label, text in _lines(found) if text)
 
 
 def _lines(found: Detection) -> Iterator[tuple[str, str]]:

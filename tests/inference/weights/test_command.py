@@ -113,7 +113,38 @@ def test_overflow_is_warned_of_and_the_file_is_made(tmp_path: Path, out: Path) -
     assert load_file(out / "o")["a.weight"].isinf().tolist() == [False, True]
 
 
+def test_each_of_several_variants_is_named_in_what_is_said_of_it(tmp_path: Path, out: Path) -> None:
+    save_file({"a.weight": torch.tensor([1.0, 70000.0])}, tmp_path / "a.safetensors")
+    variants = ["--variant", "precision=fp16", out / "half", "--variant", "keep=ema", out / "ema"]
+    done = run(tmp_path / "a.safetensors", *variants)
+    assert done.returncode == 1
+    assert f"{out / 'half'}: 1 value in 1 tensor became infinite" in done.stderr
+    assert f"{out / 'ema'}: weights:no-ema: " in done.stderr
+    assert [path.name for path in out.iterdir()] == ["half"]
+
+
+def test_what_was_left_out_of_the_metadata_is_said_once(tmp_path: Path, out: Path) -> None:
+    save_file({"a.weight": torch.ones(3)}, tmp_path / "a.safetensors", metadata={"sshs_model_hash": "ab" * 32})
+    done = run(tmp_path / "a.safetensors", out / "o", "--precision", "fp16")
+    assert done.stdout.count("(sshs_model_hash)") == 1
+
+
 class TestRefusals:
+    @pytest.mark.parametrize(
+        ("weights", "sentence"),
+        [
+            (torch.ones(3), "weights:unnamed: This file is one tensor without a name."),
+            ({"a": torch.ones(3), "c": torch.ones(2, dtype=torch.complex128)}, "safetensors cannot hold: ComplexDouble [2]."),
+        ],
+        ids=["a tensor alone", "a type that safetensors lacks"],
+    )
+    def test_what_would_be_lost_is_refused(self, weights: Any, sentence: str, tmp_path: Path, out: Path) -> None:
+        torch.save(weights, tmp_path / "a.pt")
+        done = run(tmp_path / "a.pt", out / "o")
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert not list(out.iterdir())
+
     @pytest.mark.parametrize(
         ("name", "data", "sentence"),
         [

@@ -190,7 +190,7 @@ class TestRefusals:
             (lambda d: _tensor(d, storage=-1), "weights:directory"),
             (lambda d: _tensor(d, dtype="F7"), "weights:directory"),
             (lambda d: _tensor(d, dtype=["F32"]), "weights:directory"),
-            (lambda d: _tensor(d, path=()), "weights:directory"),
+            (lambda d: _tensor(d, path=()), "weights:unnamed"),
             (lambda d: _tensor(d, shape=(1 << 62, 1 << 62), stride=(0, 0)), "weights:"),
             (lambda d: _tensor(d, shape=(1 << 61, 4), stride=(4, 1)), "weights:view-outside"),
             (lambda d: _tensor(d, shape=(2,) * 70, stride=(0,) * 70), "weights:directory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from inference.weights.plan import make_plan
 from inference.weights.quantised import quantised_by
 from inference.weights.recipe import Precision, Recipe
-from registry.formats.directory import Storage, TensorDirectory, TensorEntry, row_major
+from registry.formats.directory import OtherEntry, Storage, TensorDirectory, TensorEntry, row_major
 from registry.formats.errors import FormatError
 
 UNET = "model.diffusion_model."
@@ -46,6 +47,19 @@ def test_quantised_weights_are_given_no_other_precision(case: str, precision: Pr
     assert whose in refusal.value.sentence
     assert refusal.value.where in tensors
     assert {item.dtype for item in make_plan(directory, Recipe()).tensors} == set(tensors.values())
+
+
+@pytest.mark.parametrize(("where", "refused"), [("state_dict", True), ("optimizer_states", False)])
+def test_a_weight_that_no_file_can_hold_stops_the_copy_and_training_state_does_not(where: str, refused: bool) -> None:
+    directory = directory_of({"a.weight": ("F32", (4,))})
+    directory = dataclasses.replace(directory, others=(OtherEntry((where, "q"), "tensor", "quantised [3, 3]"),))
+    if not refused:
+        assert len(make_plan(directory, Recipe()).tensors) == 1
+        return
+    with pytest.raises(FormatError, match="weights:untyped") as refusal:
+        make_plan(directory, Recipe())
+    assert "quantised [3, 3]" in refusal.value.sentence
+    assert refusal.value.where == "state_dict.q"
 
 
 def test_plain_eight_bit_floats_and_scales_of_wide_weights_are_not_quantised() -> None:

@@ -29,7 +29,7 @@ def written(path: Path, name: str) -> Path:
 def test_people_get_lines_with_the_answer_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tiny.lora_safetensors(tmp_path / "a.safetensors")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Kind:         LoRA"
+    assert lines[0] == "Kind:          LoRA"
     assert lines[1] == "Base model:   SD 1.5 (family SD 1.x)"
     assert any(line.startswith("Trigger words:") and "paper lantern (40)" in line for line in lines)
     assert any(line.startswith("Evidence:") for line in lines)
