@@ -143,7 +143,7 @@ def _parse(header: bytes) -> dict[str, Any]:
         raise FormatError("S-JSON", "The safetensors header is not valid JSON text.", offset=8) from error
     if header.rstrip(b" ")[-1:] != b"}":
         raise FormatError("S-JSON", "The safetensors header is padded with something other than spaces.", offset=8)
-    if len(parsed) > MAX_TENSORS:
+    if len(parsed) - ("__metadata__" in parsed) > MAX_TENSORS:
         raise LimitExceeded("S-HEADER-SIZE", f"The safetensors header describes more than {MAX_TENSORS} tensors.")
     entries: dict[str, Any] = parsed
     return entries

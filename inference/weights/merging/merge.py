@@ -31,6 +31,7 @@ from inference.weights.verify import reread
 from registry.formats.directory import TensorDirectory
 from registry.formats.dtypes import SIZES
 from registry.formats.errors import FormatError
+from registry.formats.safetensors import parse_header
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the result's tensor bytes once."""
@@ -72,6 +73,7 @@ def merge_into(
     metadata = merge_metadata(plan, directories, {role: given.origin for role, given in inputs.items()})
     planned = [item.planned for item in plan.tensors]
     header = header_bytes(planned, metadata)
+    parse_header(header[8:])  # what our own reader would refuse in the end is refused before the work
     tell = _Teller(progress, 2 * plan.data_bytes)
     # Infinities and NaN of the inputs are counted (`settle`); numpy need not speak of each.
     with ExitStack() as stack, np.errstate(all="ignore"):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from inference.weights.merging.plan import MergePlan
-from inference.weights.merging.recipe import MergeRecipe, Origin
+from inference.weights.merging.recipe import MAX_NAME, MergeRecipe, Origin
 from inference.weights.metadata import OURS, without_places
 from registry.formats.directory import TensorDirectory
 from registry.formats.plaintext import printable
@@ -60,7 +60,7 @@ def _a1111_recipe(plan: MergePlan, origins: dict[str, Origin]) -> dict[str, Any]
         "save_as_half": recipe.precision == "fp16",
         "custom_name": recipe.name,
         "config_source": 0,
-        "bake_in_vae": (origins.get("vae", Origin()).name or "VAE") if recipe.vae else "None",
+        "bake_in_vae": (_name(origins.get("vae", Origin())) or "VAE") if recipe.vae else "None",
         "discard_weights": recipe.discard,
         "is_inpainting": plan.is_inpainting,
         "is_instruct_pix2pix": plan.is_pix2pix,
@@ -71,7 +71,7 @@ def _a1111_recipe(plan: MergePlan, origins: dict[str, Origin]) -> dict[str, Any]
         said["block_weights"] = list(recipe.blocks)
     if recipe.loras:
         said["loras"] = [
-            {"hash": hashes.get(f"lora{number}"), "name": origins.get(f"lora{number}", Origin()).name, "strength": strength}
+            {"hash": hashes.get(f"lora{number}"), "name": _name(origins.get(f"lora{number}", Origin())), "strength": strength}
             for number, strength in enumerate(recipe.loras)
         ]
     return said
@@ -82,12 +82,17 @@ def _ancestors(models: list[tuple[TensorDirectory, Origin]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for directory, origin in models:
         if origin.sha256:
-            known = {"name": origin.name, "legacy_hash": origin.autov1 or None, "sd_merge_recipe": _parsed(directory, "sd_merge_recipe")}
+            known = {"name": _name(origin), "legacy_hash": origin.autov1 or None, "sd_merge_recipe": _parsed(directory, "sd_merge_recipe")}
             found[origin.sha256] = known
         earlier = _parsed(directory, "sd_merge_models")
         for key, value in list((earlier if isinstance(earlier, dict) else {}).items())[:MAX_ANCESTORS]:
             found[printable(str(key), 64)] = value
     return found
+
+
+def _name(origin: Origin) -> str:
+    """A name that may go into a header: file names may hold bytes that are no text."""
+    return printable(origin.name, MAX_NAME)
 
 
 def _parsed(directory: TensorDirectory, key: str) -> Any:
@@ -107,7 +112,7 @@ def _ours(recipe: MergeRecipe, plan: MergePlan, origins: dict[str, Origin]) -> d
         f"{OURS}merger": MERGER_VERSION,
         f"{OURS}sources": json.dumps({role: origin.sha256 for role, origin in sorted(origins.items()) if origin.sha256}),
     }
-    names = [origins[role].name for role in ("a", "b", "c") if role in origins and origins[role].name]
+    names = [_name(origins[role]) for role in ("a", "b", "c") if role in origins and origins[role].name]
     if names:
         entries["modelspec.merged_from"] = ", ".join(names)
     if recipe.name:

@@ -14,7 +14,7 @@ import torch
 
 from registry.formats.dtypes import SIZES
 from registry.formats.errors import FormatError, LimitExceeded, Unsupported
-from registry.formats.safetensors import MAX_HEADER, looks_like_safetensors, read_safetensors
+from registry.formats.safetensors import MAX_HEADER, MAX_TENSORS, looks_like_safetensors, read_safetensors
 from registry.formats.window import Window
 from tests.attacks import headers
 from tests.attacks.headers import entry, framed, written
@@ -137,3 +137,12 @@ def test_what_the_library_refuses_is_refused() -> None:
 )
 def test_looks_like_safetensors(head: bytes, answer: bool) -> None:
     assert looks_like_safetensors(head) is answer
+
+
+@pytest.mark.parametrize("metadata", [{}, {"__metadata__": {"format": "pt"}}])
+def test_metadata_is_not_counted_as_a_tensor(metadata: dict[str, Any]) -> None:
+    rows = {f"{number}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for number in range(MAX_TENSORS)}
+    assert len(read(written(metadata | rows, b"")).tensors) == MAX_TENSORS
+    rows["one more"] = rows["0"]
+    with pytest.raises(LimitExceeded, match="more than 200000 tensors"):
+        read(written(metadata | rows, b""))

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from inference.weights.merging.merge import merge
 from inference.weights.merging.recipe import MergeRecipe, Origin
+from registry.formats.errors import FormatError
+from registry.formats.plaintext import printable
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 from tests.inference.weights.merging.models import given, model
@@ -23,7 +27,11 @@ def made(folder: Path, sources: dict[str, dict[str, str]], **recipe: Any) -> dic
         for number, (role, metadata) in enumerate(sources.items())
     }
     merge(inputs, folder / "out", MergeRecipe(**recipe))
-    with open(folder / "out", "rb") as file:
+    return load_metadata(folder / "out")
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    with open(path, "rb") as file:
         return read_safetensors(Window(file.fileno())).metadata
 
 
@@ -86,3 +94,23 @@ def test_a_baked_vae_is_named(tmp_path: Path) -> None:
     found = made(tmp_path, {"a": {}, "vae": {}}, method="no_interpolation", vae=True)
     recipe = json.loads(found["sd_merge_recipe"])
     assert (recipe["interp_method"], recipe["bake_in_vae"]) == ("No interpolation", "vae name")
+
+
+@pytest.mark.parametrize("name", ["bytes \udcff that are no text", "nul\0", "turned \u202e round", "long " * 100])
+def test_names_that_are_no_plain_text_are_made_so(tmp_path: Path, name: str) -> None:
+    origin = Origin(A, name, "")
+    inputs = {"a": given(tmp_path / "a", model(1), origin=origin), "b": given(tmp_path / "b", model(2))}
+    merge(inputs, tmp_path / "out", MergeRecipe())
+    found = load_metadata(tmp_path / "out")
+    assert found["modelspec.merged_from"] == printable(name)
+    assert json.loads(found["sd_merge_models"])[A]["name"] == printable(name)
+
+
+def test_metadata_that_no_header_can_hold_is_refused_before_the_work(tmp_path: Path) -> None:
+    inputs = {role: given(tmp_path / role, model(1), metadata={f"text of {role}": "{" * 300_000}) for role in "ab"}
+    steps: list[int] = []
+    with pytest.raises(FormatError) as caught:
+        merge(inputs, tmp_path / "out", MergeRecipe(), progress=lambda done, _total: steps.append(done))
+    assert caught.value.code == "S-HEADER-SIZE"
+    assert not steps
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
