@@ -30,7 +30,7 @@ def test_people_get_lines_with_the_answer_first(tmp_path: Path, capsys: pytest.C
     assert run(tiny.lora_safetensors(tmp_path / "a.safetensors")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Kind:          LoRA"
-    assert lines[1] == "Base model:   SD 1.5 (family SD 1.x)"
+    assert lines[1] == "Base model:    SD 1.5 (family SD 1.x)"
     assert any(line.startswith("Trigger words:") and "paper lantern (40)" in line for line in lines)
     assert any(line.startswith("Evidence:") for line in lines)
 
