@@ -7,6 +7,7 @@ own entry (a function which calls `inside.work`), its sources and targets, and o
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import math
 import os
@@ -101,7 +102,7 @@ def convert_locked(
         "outputs": [[each.recipe.to_json(), each.plain, each.source_sha256, each.title] for each in wanted],
     }
     targets = [each.target for each in wanted]
-    torch = cast_bytes(directory, [each.recipe for each in wanted]) >= TORCH_PAYS
+    torch = cast_bytes(directory, [each.recipe for each in wanted]) >= TORCH_PAYS and importlib.util.find_spec("torch") is not None
     return work_locked(CONVERT, [source], targets, orders, progress=progress, cancelled=cancelled, torch=torch)
 
 
