@@ -1,7 +1,8 @@
 """Which tensors a merge makes, of what, and what it leaves out and why. Decides before a byte of any tensor is read.
 
 The rules are those of A1111's Checkpoint Merger (modules/extras.py `run_modelmerger`, 1.10), except that whole numbers and position ids
-are always copied from A, where A1111 skips one name and lets the others become fractions.
+are always copied from A, where A1111 skips one name and lets the others become fractions; and that a model whose names never hold
+"model", its sign of what to merge (Flux and others are published without prefixes), is merged whole.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ WIDTHS: tuple[str, ...] = ("F16", "BF16", "F32", "F64")
 LATENT_CHANNELS = 4
 SPECIAL_CHANNELS = {9: "an inpainting model", 8: "an instruct-pix2pix model"}
 """Input channels of UNets that see more than the latents (A1111 extras.py): only the first four are merged with a normal model's."""
+
+SIGN = "model"
+"""What the name of a tensor must hold for A1111 to merge it."""
 
 TORCH_PAYS = 1 << 30
 """Bytes of 16-bit results to merge from which importing torch (1.3 s of CPU, 200 MB) is cheaper than doing without it."""
@@ -109,28 +113,29 @@ def plan_merge(directories: dict[str, TensorDirectory], recipe: MergeRecipe) -> 
 def _merge_rows(models: dict[str, dict[str, TensorEntry]], recipe: MergeRecipe) -> dict[str, Made]:
     a, b, c = models["a"], models.get("b", {}), models.get("c", {})
     weights = block_weights(list(a), recipe.blocks, recipe.multiplier)
+    sign = SIGN if any(SIGN in name for name in a) else ""
     made = {}
     for name, entry in a.items():
-        why = _why_copied(name, entry, b.get(name), weights[name], recipe)
+        why = _why_copied(name, entry, b.get(name), weights[name], recipe, sign)
         if why:
             dtype = _final(entry.dtype, recipe, touched=recipe.method == "no_interpolation")
             made[name] = Made(name, dtype, "copied", "a", entry, entry.dtype, why)
         else:
             made[name] = _merged(name, entry, b[name], c.get(name), weights[name], recipe)
-    if recipe.method != "no_interpolation" and not any(name in b and "model" in name for name in a):
+    if recipe.method != "no_interpolation" and not any(name in b and sign in name for name in a):
         raise FormatError(
             "merge:nothing-in-common", "Models A and B have no tensor in common that could be merged. Choose two checkpoints."
         )
     return made
 
 
-def _why_copied(name: str, entry: TensorEntry, other: TensorEntry | None, weight: float, recipe: MergeRecipe) -> str:
-    """Why A's tensor stays as it is, or "" for one that is merged."""
+def _why_copied(name: str, entry: TensorEntry, other: TensorEntry | None, weight: float, recipe: MergeRecipe, sign: str) -> str:
+    """Why A's tensor stays as it is, or "" for one that is merged; `sign` is what the names of those hold."""
     if recipe.method == "no_interpolation":
         return "no interpolation"
     if other is None:
         return "only in A"
-    if "model" not in name:
+    if sign not in name:
         return "not part of the model"
     if name.endswith("position_ids"):
         return "position ids"

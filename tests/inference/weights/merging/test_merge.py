@@ -210,3 +210,25 @@ def test_a_file_shorter_than_its_header_says_leaves_nothing_behind(tmp_path: Pat
         merging.merge(inputs, tmp_path / "out", MergeRecipe())
     assert caught.value.code == "weights:truncated"
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_models_whose_names_have_no_prefix_are_merged_whole(tmp_path: Path) -> None:
+    def flux(seed: int) -> State:
+        named = {"img_in.weight": (8, 4), "double_blocks.0.img_mod.lin.bias": (12,), "single_blocks.0.linear1.weight": (28, 8)}
+        dice = torch.Generator().manual_seed(seed)
+        return {name: torch.randn(shape, generator=dice).to(torch.bfloat16) for name, shape in named.items()}
+
+    a, b = flux(1), flux(2)
+    _, outcome = merged(tmp_path, {"a": a, "b": {**b, "vae.x": torch.ones(2)}}, multiplier=0.25)
+    found = a1111.read(tmp_path / "out.safetensors")
+    assert outcome.counts == {"merged": 3}
+    assert set(found) == set(a)
+    for name in a:
+        assert torch.equal(found[name], 0.75 * a[name] + 0.25 * b[name])
+
+
+def test_beside_a_prefix_names_without_one_stay_a_s(tmp_path: Path) -> None:
+    a, b = ({**model(seed), "betas": torch.full((5,), float(seed))} for seed in (1, 2))
+    _, outcome = merged(tmp_path, {"a": a, "b": b})
+    assert outcome.counts["copied: not part of the model"] == 1
+    assert torch.equal(a1111.read(tmp_path / "out.safetensors")["betas"], a["betas"])
