@@ -92,7 +92,8 @@ def choices(directory: TensorDirectory) -> Choices:
     if why:
         found.refused = {recipe: FormatError("variants:quantised", NO_QUANTISED.format(why=why)) for recipe in RECIPES}
         return found
-    model = _Model(identify(directory).kind, named.has_ema, derived_metadata(directory, twin_recipe(), source_sha256="0" * 64))
+    metadata = derived_metadata(directory, twin_recipe(), source_sha256="0" * 64)
+    model = _Model(identify(directory).kind, named.has_ema, MERGED in directory.metadata, metadata)
     plans = {recipe: _planned(directory, recipe, model, found) for recipe in [twin_recipe(), *RECIPES]}
     first: dict[Contents, Recipe] = {}
     for recipe, plan in plans.items():
@@ -108,12 +109,18 @@ def choices(directory: TensorDirectory) -> Choices:
     return found
 
 
+MERGED = "sd_merge_recipe"
+"""The entry of a file's metadata that A1111's merger and ours write."""
+OF_ONE_PARENT = "This file was merged, and its averages may be those of one parent alone: pictures may show nothing of the merge."
+
+
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What is asked of a file again and again: its kind, whether it has averages, and what its twin's metadata says."""
+    """What is asked of a file again and again: its kind, whether it has averages, was merged, and what its twin's metadata says."""
 
     kind: str
     has_ema: bool
+    merged: bool
     metadata: dict[str, str]
 
 
@@ -160,6 +167,8 @@ def _judge(recipe: Recipe, plan: Plan, exact: Plan, model: _Model, found: Choice
         found.refused[recipe] = FormatError("variants:no-use", useless)
         return
     unasked, reason = _standing(recipe, main, 1 - after / max(before, 1), model.has_ema)
+    if recipe.keep == "ema" and model.merged:
+        unasked, reason = False, OF_ONE_PARENT
     if model.kind not in WHOLE_MODELS:
         unasked, reason = False, NOT_BY_ITSELF.get(model.kind, SMALL_PART)
     found.offers.append(Offer(recipe, _size(recipe, plan, model), len(plan.tensors), plan.dropped, unasked, reason))

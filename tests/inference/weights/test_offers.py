@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from itertools import combinations
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_full_precision_with_averages_offers_all_and_makes_two(tmp_path: Path) -
         R("ema", "fp32"): R("ema", "keep"),
     }
     assert found.refused == {}
+
+
+def test_averages_of_a_merged_file_are_made_only_when_asked_for(tmp_path: Path) -> None:
+    directory = checkpoint(tmp_path)
+    assert R("ema", "fp16") in worthwhile(directory)
+    merged = dataclasses.replace(directory, metadata={"sd_merge_recipe": "{}"})
+    assert worthwhile(merged) == [R("weights", "fp16")]
+    (offer,) = [offer for offer in possible(merged) if offer.recipe == R("ema", "fp16")]
+    assert "averages may be those of one parent alone" in offer.reason
 
 
 def test_without_averages_there_is_nothing_but_other_precisions(tmp_path: Path) -> None:
