@@ -12,7 +12,7 @@ from inference import mergewords
 from inference.mergeinputs import SHOWN_TO_ALL
 from inference.models import Merge, MergeInput
 from registry import queries
-from registry.models import File
+from registry.models import File, Rating, Visibility
 
 SHORT = 10
 """Digits of a SHA-256 that are told of a file that the reader may not see: enough to know it again, as AutoV2."""
@@ -23,7 +23,10 @@ LOOKED_AT, LISTED = 100, 20
 
 @dataclass(frozen=True)
 class ShownInput:
-    """One input of a merge for one reader: its file, or only the beginning of its SHA-256 where they may not see that (or it is gone)."""
+    """One input of a merge for one reader: its file, or only the beginning of its SHA-256 where they are not led to that (or it is gone).
+
+    Of what is unlisted not even that: the hub finds files by the beginning of a hash, and an unlisted one is for those who were told.
+    """
 
     role: str
     label: str
@@ -54,26 +57,36 @@ def lineage_of(user: Any, file: File) -> Lineage | None:
     return shown(user, merge) if merge else None
 
 
-def merged_into(user: Any, file: File) -> list[File]:
-    """The newest files that were merged of this one and that this user may see."""
+def merged_into(user: Any, file: File, cap: int = max(Rating)) -> list[File]:
+    """The newest files that were merged of this one, up to this rating: what is listed, or this user's to change."""
     rows = Merge.objects.filter(inputs__file=file).exclude(result=None).distinct().order_by("-pk")
     results = [merge.result for merge in rows.select_related("result__blob", "result__version__entry")[:LOOKED_AT]]
-    return [result for result in results if result is not None and _may_see(user, result)][:LISTED]
+    return [result for result in results if result is not None and _is_led_to(user, result, cap)][:LISTED]
 
 
 def shown(user: Any, merge: Merge) -> Lineage:
     """A merge as this user may see it. No query where inputs, files, versions and entries are loaded."""
-    inputs = [_input(user, row) for row in merge.inputs.all()]
+    own = queries.is_moderator(user) or bool(user and user.pk == merge.owner_id)
+    inputs = [_input(user, row, own) for row in merge.inputs.all()]
     return Lineage(merge, mergewords.title(merge.recipe), mergewords.sentence(merge.recipe), inputs)
 
 
-def _input(user: Any, row: MergeInput) -> ShownInput:
+def _input(user: Any, row: MergeInput, own: bool) -> ShownInput:
+    """Who asked for the merge has named its inputs, and is shown those that they may still see."""
     file, label = row.file, mergewords.label(row.role)
-    if file is not None and _may_see(user, file):
+    if file is not None and (_may_see(user, file) if own else _is_led_to(user, file, max(Rating))):
         return ShownInput(row.role, label, row.sha256, file, file.name)
-    return ShownInput(row.role, label, row.sha256[:SHORT])
+    unlisted = file is not None and file.version.entry.visibility == Visibility.UNLISTED
+    return ShownInput(row.role, label, "" if unlisted else row.sha256[:SHORT])
 
 
 def _may_see(user: Any, file: File) -> bool:
     seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, file.version.entry)
     return seen and queries.may_read_version(user, file.version)
+
+
+def _is_led_to(user: Any, file: File, cap: int) -> bool:
+    """Whether a page may lead this user to a file unasked: to what is listed, not to what is only for those who were told."""
+    entry = file.version.entry
+    listed = entry.visibility == Visibility.PUBLIC and entry.rating <= cap
+    return _may_see(user, file) and (listed or queries.may_edit(user, entry))

@@ -49,10 +49,11 @@ def run(merge: Merge, inputs: list[Input], target: Path) -> Made:
 
 
 def origin(given: Input) -> Origin:
-    """What the result says of an input in its metadata. Names of what is not public stay out of it."""
+    """What the result says of an input in its metadata. Names of what is not public stay out of it, and hashes that would find it."""
     file = given.file
-    entry = file.version.entry
-    name = f"{entry.name} {file.version.name}" if mergewords.public(file.version) else ""
+    if not mergewords.public(file.version):
+        return Origin(sha256=mergewords.digest_for_all(file))
+    name = f"{file.version.entry.name} {file.version.name}"
     return Origin(sha256=file.sha256, name=name, autov1=given.blob.hash_values().get("AutoV1", "").lower())
 
 

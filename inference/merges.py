@@ -134,17 +134,23 @@ def of(user: User) -> QuerySet[Merge]:
 
 def work(merge: Merge) -> None:
     """Make a claimed merge (state `merging`). Raises `FormatError` for what is wrong with it, `LostRace` once it is not ours any more."""
-    user = merge.owner
+    inputs, _ = _allowed(merge)
+    with storage.scratch_file(ENDING) as path:
+        made = merger.run(merge, inputs, path)
+        inputs, bound = _allowed(merge)  # anew: the work takes minutes, in which files are withdrawn, hidden and found dangerous
+        storage.place_file(path, made.hashes.sha256)
+    _finish(merge, inputs, bound, record_blob(made.hashes), made.report)
+
+
+def _allowed(merge: Merge) -> tuple[list[Input], terms.Terms]:
+    """The inputs as they are now, and what they allow together. Raises `FormatError` where this merge may not be made any more."""
+    merge.refresh_from_db(fields=["owner", "entry"])
     rows = list(merge.inputs.select_related("file__blob", "file__version__entry__owner"))
-    inputs = [mergeinputs.still_allowed(user, row.role, row.file, row.name) for row in rows]
+    inputs = [mergeinputs.still_allowed(merge.owner, row.role, row.file, row.name) for row in rows]
     for row, one in zip(rows, inputs, strict=True):
         if one.file.sha256 != row.sha256:
             raise NoMerge("merge:input-changed", f"{row.name} has other bytes than when this merge was asked for. Ask for it again.")
-    bound = _bound(user, inputs, _target(merge))
-    with storage.scratch_file(ENDING) as path:
-        made = merger.run(merge, inputs, path)
-        storage.place_file(path, made.hashes.sha256)
-    _finish(merge, inputs, bound, record_blob(made.hashes), made.report)
+    return inputs, _bound(merge.owner, inputs, _target(merge))
 
 
 def _target(merge: Merge) -> Entry | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from inference.mergeinputs import Input
 from inference.terms import Terms, in_words
-from registry.models import Status, Version, Visibility
+from registry.models import File, Status, Version, Visibility
 
 TITLES = {"weighted_sum": "Weighted sum", "add_difference": "Add difference", "slerp": "Slerp", "no_interpolation": "No interpolation"}
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
@@ -52,7 +52,7 @@ def _formula(recipe: Mapping[str, Any]) -> str:
 def description(recipe: Mapping[str, Any], inputs: Iterable[Input], terms: Terms) -> str:
     """Markdown for the version that a merge makes: the recipe, its inputs with links, and what may be done with the result.
 
-    Inputs that not everybody may open are named by the beginning of their SHA-256 alone: this text is public once the version is.
+    Inputs that not everybody may open are named by the beginning of their SHA-256 at most: this text is public once the version is.
     """
     lines = [f"{TITLES.get(str(recipe.get('method')), 'Merge')}: {sentence(recipe)}", ""]
     lines += [f"* {label(one.role)}: {_linked(one)}" for one in inputs]
@@ -60,9 +60,9 @@ def description(recipe: Mapping[str, Any], inputs: Iterable[Input], terms: Terms
 
 
 def _linked(given: Input) -> str:
-    version, digest = given.file.version, given.file.sha256[:10]
+    version, digest = given.file.version, digest_for_all(given.file)[:10]
     if not public(version):
-        return f"a file that is not public (SHA-256 {digest}…)"
+        return f"a file that is not public (SHA-256 {digest}…)" if digest else "a file that is not public"
     name = escaped(f"{version.entry.name} {version.name}")
     return f"[{name}](/model-versions/{version.pk}), {escaped(given.file.name)} (SHA-256 {digest}…)"
 
@@ -70,6 +70,16 @@ def _linked(given: Input) -> str:
 def public(version: Version) -> bool:
     """Whether every visitor finds this version."""
     return version.status == Status.PUBLISHED and version.entry.visibility == Visibility.PUBLIC and not version.gone
+
+
+def digest_for_all(file: File) -> str:
+    """As much of a file's SHA-256 as everybody may read who gets what was merged of it, since the hub finds files by their hashes.
+
+    Of what is not public its beginning, which finds nothing; of what is unlisted nothing, because that is found by any part of it.
+    """
+    if public(file.version):
+        return file.sha256
+    return "" if file.version.entry.visibility == Visibility.UNLISTED else file.sha256[:10]
 
 
 def escaped(text: str) -> str:

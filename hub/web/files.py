@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hub import merging, outcomes, retrying
 from hub.web import access, detected, filelist, progress, variants
-from hub.web.site import back
+from hub.web.site import back, cap_of
 from registry import queries
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
@@ -32,7 +32,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "entry": file.version.entry,
         "facts": detected.facts(file),
         "derived": [filelist.row(one, None) for one in queries.files_with_blobs().filter(source=file)],
-        "merged_into": merging.merged_into(request.user, file),
+        "merged_into": merging.merged_into(request.user, file, cap_of(request.user)),
         "lineage": merging.lineage_of(request.user, file),
         "made": outcomes.shown(file),
         "offers": variants.offers(request.user, file) if may_edit else [],

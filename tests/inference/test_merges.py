@@ -187,6 +187,44 @@ def test_an_input_that_was_taken_back_meanwhile_fails_the_merge(
     assert not Entry.objects.filter(name="Blend").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda b: catalog.delete_entry(b.version.entry), "merge:withdrawn"),
+        (lambda b: Blob.objects.filter(pk=b.blob_id).update(verdict="danger"), "merge:not-ready"),
+        (lambda b: Entry.objects.filter(pk=b.version.entry_id).update(allow_derivatives=False), "merge:no-derivatives"),
+    ],
+    ids=["deleted", "dangerous", "forbidden"],
+)
+def test_an_input_that_is_taken_back_during_the_work_is_not_given_on(
+    creator: Any, a: File, b: File, monkeypatch: pytest.MonkeyPatch, change: Callable[[File], Any], code: str
+) -> None:
+    merge, real = wanted(creator, a, b), merger.run
+
+    def run(*work: Any) -> Any:
+        made = real(*work)
+        change(b)
+        return made
+
+    monkeypatch.setattr(merger, "run", run)
+    before = Blob.objects.count()
+    assert (worked(merge).state, merge.error_code) == ("failed", code)
+    assert (merge.result, Blob.objects.count()) == (None, before)
+
+
+def test_a_model_that_is_deleted_during_the_work_takes_no_merge(creator: Any, a: File, b: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryFactory(owner=creator, allow_commercial_use=[])
+    merge, real = wanted(creator, a, b, entry=entry), merger.run
+
+    def run(*work: Any) -> Any:
+        made = real(*work)
+        catalog.delete_entry(Entry.objects.get(pk=entry.pk))
+        return made
+
+    monkeypatch.setattr(merger, "run", run)
+    assert (worked(merge).state, merge.error_code) == ("failed", "merge:entry-gone")
+
+
 def test_permissions_that_became_stricter_meanwhile_hold(creator: Any, a: File, b: File) -> None:
     merge = wanted(creator, a, b)
     Entry.objects.filter(pk=b.version.entry_id).update(allow_no_credit=False)

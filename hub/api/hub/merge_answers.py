@@ -89,14 +89,14 @@ def split(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 class MergedFrom(serializers.Serializer):
-    """An input of a merge. Of one that you may not see, or that is gone, only the beginning of its SHA-256 is told."""
+    """An input of a merge. Of one that is not listed and not yours, or that is gone, the beginning of its SHA-256 is told at most."""
 
     role = serializers.CharField(help_text="a, b, c, vae, lora0, lora1...")
     file_id = serializers.IntegerField(source="file.id", allow_null=True, default=None)
     version_id = serializers.IntegerField(source="file.version_id", allow_null=True, default=None)
     entry_id = serializers.IntegerField(source="file.version.entry_id", allow_null=True, default=None)
     name = serializers.CharField(allow_null=True)
-    sha256 = serializers.CharField()
+    sha256 = serializers.CharField(help_text="Whole, its first ten digits, or nothing: as much as you may know.")
 
 
 class MadeFrom(serializers.Serializer):

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from inference.models import Merge
-from registry import catalog
+from registry import catalog, storage
 from registry.models import Entry, File, Version
 from tests.intake import drain
 from tests.merges import checkpoint, wanted, worked
@@ -72,6 +72,33 @@ def test_visitors_learn_nothing_of_an_input_that_is_private(client: Client, merg
     assert a.sha256[:10] in text
     assert a.sha256[:12] not in text
     assert f'href="/file/{b.pk}"' in text
+
+
+def test_nobody_is_led_to_what_is_unlisted_by_a_merge(client: Client, creator: Any, stranger: Any, tmp_path: Path) -> None:
+    """Neither on the way up, by a hash that the hub would find it by, nor on the way down."""
+    a = checkpoint(creator, tmp_path / "whispered.safetensors", name="Whispered", visibility="unlisted")
+    b = checkpoint(stranger, tmp_path / "beta.safetensors", name="Beta")
+    result = published(wanted(creator, a, b))
+    for address in (f"/file/{result.pk}", f"/model-versions/{result.version_id}", f"/api/hub/files/{result.pk}"):
+        text = client.get(address, follow=True).content.decode()
+        assert not [sign for sign in ("hispered", f'/file/{a.pk}"', a.sha256[:8]) if sign in text]
+    header = storage.path_of("models", storage.blob_name(result.sha256)).read_bytes()[:200_000].decode("latin-1")
+    assert a.sha256[:8] not in header
+    assert b.sha256 in header
+    assert f'href="/file/{result.pk}"' in page(client, f"/file/{b.pk}")
+    Entry.objects.filter(pk=result.version.entry_id).update(visibility="unlisted")
+    assert "Merged into" not in page(client, f"/file/{b.pk}")
+    assert client.get(f"/api/hub/files/{b.pk}").json()["merged_into"] == []
+    client.force_login(creator)
+    assert f'href="/file/{result.pk}"' in page(client, f"/file/{b.pk}")
+    assert f'href="/file/{a.pk}"' in page(client, f"/file/{result.pk}")
+
+
+def test_a_page_leads_to_no_merge_above_the_visitors_rating(client: Client, creator: Any, merge: Merge, b: File) -> None:
+    result = published(merge)
+    assert "Merged into" in page(client, f"/file/{b.pk}")
+    Entry.objects.filter(pk=result.version.entry_id).update(rating=16)
+    assert "Merged into" not in page(client, f"/file/{b.pk}")
 
 
 def test_the_model_page_tells_the_recipe_and_no_markup_of_others_works(client: Client, merge: Merge, b: File) -> None:
