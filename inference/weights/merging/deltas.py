@@ -37,9 +37,17 @@ class Delta:
         self._kron = _kronecker(parts) if baking.flavour == "lokr" else None
 
     def rows(self, first: int, last: int) -> Array:
-        """Rows [first, last) of the difference, as a float32 matrix."""
+        """Rows [first, last) of the difference, as a float32 matrix; zeros for the numbers of a row that are not changed."""
+        made = self._made(first, last)
+        if made.shape[1] == self.baking.width:
+            return made
+        padded = np.zeros((last - first, self.baking.width), np.float32)
+        padded[:, : made.shape[1]] = made
+        return padded
+
+    def _made(self, first: int, last: int) -> Array:
         if self._diff is not None:
-            return np.asarray(self._diff.reshape(self.baking.rows, self.baking.width)[first:last])
+            return np.asarray(self._diff.reshape(self.baking.rows, -1)[first:last])
         if self._kron is not None:
             return _kron_rows(*self._kron, first, last)
         products = [product(left[first:last], right) for left, right in self._pairs]

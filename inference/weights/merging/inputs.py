@@ -23,6 +23,10 @@ OLD_CLIP = re.compile(r"cond_stage_model\.transformer\.(?=embeddings\.|encoder\.
 OLD_CLIP_BECOMES = "cond_stage_model.transformer.text_model."
 """NovelAI's spelling of the text encoder, which A1111 (sd_models.py) renames in everything that it reads, so in merges as well."""
 
+LATENT_CHANNELS = 4
+SPECIAL_CHANNELS = {9: "an inpainting model", 8: "an instruct-pix2pix model"}
+"""Input channels of UNets that see more than the latents (A1111 extras.py): only the first four are merged with a normal model's."""
+
 BYTES = frozenset({"U8", "I8"})
 
 

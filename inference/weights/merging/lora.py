@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from inference.weights.merging.inputs import check_number, label
+from inference.weights.merging.inputs import LATENT_CHANNELS, SPECIAL_CHANNELS, check_number, label
 from inference.weights.merging.peft import Alphas
 from inference.weights.plan import CASTABLE
 from registry.formats.directory import TensorDirectory, TensorEntry
@@ -23,6 +23,8 @@ Shape = tuple[int, ...]
 SCALARS = frozenset({"alpha", "scale"})
 BIASES = ("diff_b", "b_norm")
 WEIGHTS = ("diff", "w_norm")
+FIRST_LAYERS = ("input_blocks.0.0.weight", "conv_in.weight")
+"""What sees more channels in an inpainting model; A1111 (Lora/networks.py) pads what a LoRA of a normal one adds to it with zeros."""
 MAX_FACTORS = 64 << 20
 """Numbers that the factors of one layer may hold; SDXL's largest weight has 13 million."""
 MAX_RANK = 4096
@@ -31,7 +33,8 @@ LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Baking:
-    """What one LoRA adds to `rows` rows of a weight, from row `start` on, each of `width` numbers.
+    """What one LoRA adds to `rows` rows of a weight, from row `start` on, each of `width` numbers. Its factors may give fewer numbers:
+    then those are for the first ones of each row (a LoRA of a normal model in the first layer of an inpainting model).
 
     `flavour` is "lora", "loha", "lokr" or "diff"; `parts` are its tensors by their roles (`registry.identify.adapternames.ROLES`).
     `rank` divides alpha, None where the flavour has no rank. `alpha` is what the file's metadata says where no tensor does.
@@ -157,6 +160,8 @@ def _fitted(
     shapes = {part: entry.shape for part, entry in parts.items()}
     sound = all(entry.dtype in CASTABLE for entry in parts.values()) and all(prod(shapes[part]) == 1 for part in SCALARS & set(parts))
     given = FITS[flavour](shapes, rows, width) if sound else None
+    if given is None and sound and "dora" not in parts and _sees_more(target):
+        given = FITS[flavour](shapes, rows, LATENT_CHANNELS * prod(target.part_shape[2:]))
     if given is None or not _dora_fits(shapes.get("dora"), target.part_shape):
         sentence = (
             f"{label(role)} does not fit model A: its factors for {printable(module)} do not give a weight of {list(target.part_shape)}. "
@@ -168,6 +173,10 @@ def _fitted(
         raise FormatError("merge:lora", f"{label(role)} is larger than a LoRA can be.", where=printable(module))
     alpha = alphas.of(module, rank) if rank and "alpha" not in parts else None
     return Adapted(target.name, Baking(role, flavour, parts, strength, target.start, rows, width, rank, alpha))
+
+
+def _sees_more(target: Target) -> bool:
+    return target.name.endswith(FIRST_LAYERS) and len(target.part_shape) == 4 and target.part_shape[1] in SPECIAL_CHANNELS
 
 
 def _pair(left: Shape, right: Shape, rows: int, width: int) -> int | None:

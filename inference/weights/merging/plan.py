@@ -13,7 +13,7 @@ from typing import Literal
 
 from inference.weights.merging.blocks import block_weights
 from inference.weights.merging.discard import Discard
-from inference.weights.merging.inputs import check_families, named_tensors, need_roles
+from inference.weights.merging.inputs import LATENT_CHANNELS, SPECIAL_CHANNELS, check_families, named_tensors, need_roles
 from inference.weights.merging.lora import Adapted, Baking, LoraReport, plan_lora
 from inference.weights.merging.recipe import MergeRecipe
 from inference.weights.merging.vae import vae_tensors
@@ -25,10 +25,6 @@ from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 
 WIDTHS: tuple[str, ...] = ("F16", "BF16", "F32", "F64")
-LATENT_CHANNELS = 4
-SPECIAL_CHANNELS = {9: "an inpainting model", 8: "an instruct-pix2pix model"}
-"""Input channels of UNets that see more than the latents (A1111 extras.py): only the first four are merged with a normal model's."""
-
 SIGN = "model"
 """What the name of a tensor must hold for A1111 to merge it."""
 

@@ -15,7 +15,7 @@ from registry.formats.errors import FormatError
 from samples.layout import TINY
 from tests import tiny
 from tests.inference.weights.merging import a1111
-from tests.inference.weights.merging.models import State, given, merged, model
+from tests.inference.weights.merging.models import FIRST, State, given, merged, model
 
 U = "model.diffusion_model."
 LINEAR = (
@@ -187,6 +187,34 @@ def test_a_full_difference_of_weight_and_bias(tmp_path: Path) -> None:
     only(before, after, target, bias)
     torch.testing.assert_close(after[target], before[target] + 0.5 * weight, **TOLERANCE)
     torch.testing.assert_close(after[bias], before[bias] + 0.5 * extra, **TOLERANCE)
+
+
+@pytest.mark.parametrize("channels", [9, 8])
+@pytest.mark.parametrize("form", ["lora", "diff", "loha"])
+def test_a_lora_of_a_normal_model_changes_the_latents_channels_alone(tmp_path: Path, channels: int, form: str) -> None:
+    module, normal = "lora_unet_conv_in", model(1)[FIRST].shape
+    lora, difference = lora_of(module, normal)
+    if form == "diff":
+        lora = {f"{module}.diff": difference.float()}
+    if form == "loha":
+        shapes = {"w1_a": (8, 2), "w1_b": (2, 36), "w2_a": (8, 2), "w2_b": (2, 36)}
+        parts = {name: numbers(seed, *shape) for seed, (name, shape) in enumerate(shapes.items())}
+        lora = {f"{module}.hada_{name}": part for name, part in parts.items()}
+        w1, w2 = (parts[f"w{n}_a"].double() @ parts[f"w{n}_b"].double() for n in (1, 2))
+        difference = (w1 * w2).reshape(normal)
+    before, after, outcome = baked(tmp_path, [lora], (0.5,), model(1, channels=channels))
+    only(before, after, FIRST)
+    assert outcome.loras[0].baked == 1
+    wanted = before[FIRST].double()
+    wanted[:, :4] += 0.5 * difference
+    torch.testing.assert_close(after[FIRST].double(), wanted, **TOLERANCE)
+    assert torch.equal(after[FIRST][:, 4:], before[FIRST][:, 4:])
+
+
+def test_the_magnitudes_of_a_normal_model_do_not_fit_one_with_more_channels(tmp_path: Path) -> None:
+    lora = {**lora_of("lora_unet_conv_in", model(1)[FIRST].shape)[0], "lora_unet_conv_in.dora_scale": torch.ones(8, 1, 1, 1)}
+    with pytest.raises(FormatError, match="do not give a weight of"):
+        baked(tmp_path, [lora], (0.5,), model(1, channels=9))
 
 
 @pytest.mark.parametrize("along", ["rows", "channels"])
