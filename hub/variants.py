@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from hub.outcomes import warning_of
 from hub.retrying import NoRetry
 from inference.models import Derivative
 from inference.weights.offers import Choices, Offer, choices
@@ -39,6 +40,11 @@ class Offered:
     def state(self) -> str:
         """Empty where nobody wanted it yet, or it can be had again; else wanted, making, made or failed."""
         return self.derivative.state if self.derivative and not _lost(self.derivative, self.file) else ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is of use, or is not: what was foretold, until it was made and turned out to be damaged."""
+        return (self.file and warning_of(self.file)) or self.offer.reason
 
     @property
     def open(self) -> bool:

@@ -50,7 +50,7 @@ def _lines(found: Detection) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(found.evidence):
         yield ("Evidence" if not number else "", line)
     for number, (name, value) in enumerate(found.training.items()):
-        yield ("Trainer says" if not number else "", f"{name.replace('_', ' ')}: {value}")
+        yield ("Metadata says" if not number else "", f"{name.replace('_', ' ')}: {value}")
 
 
 def _base(found: Detection) -> str:

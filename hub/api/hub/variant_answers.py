@@ -67,7 +67,7 @@ def offer_answer(row: Offered) -> dict[str, Any]:
         "tensors": offer.tensors,
         "dropped": [{"reason": name, "count": one.count, "size_bytes": one.size_bytes} for name, one in offer.dropped.items()],
         "worthwhile": offer.worthwhile,
-        "reason": offer.reason,
+        "reason": row.reason,
         "state": row.state,
         "file_id": row.file.pk if row.file else None,
     }

@@ -121,7 +121,7 @@ def test_what_the_tensors_say_is_said_in_full(client: Client, lora: File) -> Non
         "Kind LoRA (LoCon)",
         "Base model SD 1.x , such as SD 1.5",
         "Variant v-prediction",
-        "Prediction v Trained at 768x768",
+        "Prediction v Resolution 768x768",
         "Could also be SD 1.4 (tensors cannot tell these apart)",
         "How sure proved by shapes",
         "Base file hidden: it holds folder names of the trainer's machine Dora yes Optimizer AdamW8bit Steps 1200",

@@ -115,6 +115,14 @@ def test_values_that_became_infinite_are_warned_of_everywhere(client: Client, lo
     assert answer["outcome"]["lossy"]["model.diffusion_model.out.2.bias"]["overflow"] == 2
 
 
+def test_a_variant_that_has_infinite_values_is_praised_no_more(client: Client, loud: File, creator: Any) -> None:
+    client.force_login(creator)
+    text = page(client, loud.source)  # type: ignore[arg-type]
+    row = text[text.index('data-recipe="weights-fp16"') :].partition("</tr>")[0]
+    assert "3 values became infinite in fp16" in row
+    assert "the same for nearly everyone" not in row
+
+
 def test_a_variant_with_infinite_values_is_never_recommended(client: Client, loud: File) -> None:
     files = list(File.objects.filter(version=loud.version).select_related("blob"))
     assert len(files) == 2
