@@ -23,6 +23,10 @@ OLD_CLIP = re.compile(r"cond_stage_model\.transformer\.(?=embeddings\.|encoder\.
 OLD_CLIP_BECOMES = "cond_stage_model.transformer.text_model."
 """NovelAI's spelling of the text encoder, which A1111 (sd_models.py) renames in everything that it reads, so in merges as well."""
 
+TURBO, TURBO_BECOMES = "conditioner.embedders.0.", "cond_stage_model."
+TURBO_SIGN, TURBO_WIDTH = "conditioner.embedders.0.model.ln_final.weight", 1024
+"""SD 2.1 Turbo's spelling of its text encoder, known by this tensor's length, which A1111 renames likewise."""
+
 LATENT_CHANNELS = 4
 SPECIAL_CHANNELS = {9: "an inpainting model", 8: "an instruct-pix2pix model"}
 """Input channels of UNets that see more than the latents (A1111 extras.py): only the first four are merged with a normal model's."""
@@ -61,14 +65,21 @@ def named_tensors(role: str, directory: TensorDirectory) -> dict[str, TensorEntr
     marked = quantised_by(tensors)
     if marked is not None:
         raise _quantised(role, marked[1], f"a part of {marked[0]}")
+    turbo = TURBO_SIGN in tensors and tensors[TURBO_SIGN].shape[:1] == (TURBO_WIDTH,)
     for name, entry in tensors.items():
         check_number(role, name, entry)
-        spelled = OLD_CLIP.sub(OLD_CLIP_BECOMES, name, count=1) if OLD_CLIP.match(name) else name
+        spelled = _spelled(name, turbo)
         if spelled in found:
             sentence = f"{_capital(label(role))} holds {printable(spelled)} twice, in an old and a new spelling. Save it with one of them."
             raise FormatError("weights:duplicate-name", sentence)
         found[spelled] = entry
     return found
+
+
+def _spelled(name: str, turbo: bool) -> str:
+    if turbo:
+        return TURBO_BECOMES + name.removeprefix(TURBO) if name.startswith(TURBO) else name
+    return OLD_CLIP.sub(OLD_CLIP_BECOMES, name, count=1) if OLD_CLIP.match(name) else name
 
 
 def check_number(role: str, name: str, entry: TensorEntry) -> None:

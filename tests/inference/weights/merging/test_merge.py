@@ -153,6 +153,21 @@ def test_old_names_of_the_text_encoder_are_renamed_before_merging(tmp_path: Path
     assert not outcome.dropped
 
 
+def test_turbo_s_names_of_the_text_encoder_are_those_of_sd_2(tmp_path: Path) -> None:
+    def named(seed: int, prefix: str, width: int = 1024) -> State:
+        dice = torch.Generator().manual_seed(seed)
+        rows = {f"{prefix}model.ln_final.weight": (width,), f"{prefix}model.transformer.resblocks.0.ln_1.bias": (4,)}
+        shapes = {**rows, "model.diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3)}
+        return {name: torch.randn(shape, generator=dice) for name, shape in shapes.items()}
+
+    old, new = "conditioner.embedders.0.", "cond_stage_model."
+    made, outcome = merged(tmp_path, {"a": named(1, old), "b": named(2, new)})
+    assert made == a1111.written(a1111.merge(named(1, new), named(2, new)), tmp_path / "wanted")
+    assert outcome.counts == {"merged": 3}
+    _, outcome = merged(tmp_path, {"a": named(1, old, 1280), "b": named(2, new, 1280)})  # SDXL's own names stay
+    assert outcome.counts == {"merged": 1, "copied: only in A": 2}
+
+
 def test_a_vae_is_baked_where_a_has_its_tensors(tmp_path: Path) -> None:
     a, b = model(1), model(2)
     vae = {
