@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 MAX_KEPT_TENSORS = 250_000
 """Of all files whose lists a process keeps at hand; one row takes about 300 bytes."""
 
-MAX_LISTED_HEADER, MAX_LISTED_INDEX = 4 << 20, 1 << 20
-"""Bytes of a header, and of the packed list of a scan, that this process takes apart: about 40,000 tensors, ten times the largest real
-model. The scan allows 200,000, which take 8 s and 330 MB to list: too much for a page.
+MAX_LISTED_HEADER, MAX_LISTED_INDEX, MAX_LISTED = 4 << 20, 6 << 20, 40_000
+"""Bytes of a header, bytes of the list of a scan (unpacked: what repeats packs to nothing), and tensors, that this process takes apart:
+ten times the largest real model. The scan allows 200,000 tensors, which take 8 s and 330 MB to list: too much for a page.
 """
 
 PARTS: dict[str, str] = {
@@ -194,15 +194,18 @@ def of_file(file: File) -> Panel | None:
 
 def directory_of(file: File) -> TensorDirectory | None:
     """Where every tensor of a file lies, as the scan wrote it down, else by its header; None where neither is known. Raises `TooMany`."""
-    directory = _scanned(file.blob) if file.blob else None
+    directory = scanned(file.blob) if file.blob else None
     if directory is None and file.blob and file.blob.container == "safetensors" and served(file):
         return header_of(file.blob)
     return directory
 
 
 def header_of(blob: Blob) -> TensorDirectory:
-    """Reads length and header of a stored safetensors file, strictly, wherever it lies. Raises FormatError, OSError, botocore's errors."""
-    return read_safetensors(Window(_head(blob, MAX_LISTED_HEADER)))
+    """Reads length and header of a stored safetensors file, strictly, wherever it lies.
+
+    Raises `TooMany`, FormatError, OSError, botocore's errors.
+    """
+    return _listable(read_safetensors(Window(_head(blob, MAX_LISTED_HEADER))))
 
 
 def raw_header(file: File, most: int = MAX_HEADER) -> bytes:
@@ -299,15 +302,24 @@ _kept = _Kept()
 forget = _kept.forget
 
 
-def _scanned(blob: Blob) -> TensorDirectory | None:
+def scanned(blob: Blob) -> TensorDirectory | None:
+    """What the scan wrote down of where a blob's tensors lie; None where it wrote nothing. Raises `TooMany`."""
     index = TensorIndex.objects.filter(blob=blob).first()
-    if index is not None and len(index.packed) > MAX_LISTED_INDEX:
+    if index is None:
+        return None
+    if index.unpacked_bytes > MAX_LISTED_INDEX:
         raise TooMany
-    return index.directory if index else None
+    return _listable(index.directory)
+
+
+def _listable(directory: TensorDirectory) -> TensorDirectory:
+    if len(directory.tensors) > MAX_LISTED:
+        raise TooMany
+    return directory
 
 
 def _of_scan(blob: Blob) -> Panel | None:
-    directory = _scanned(blob)
+    directory = scanned(blob)
     return _panel(directory, blob, "scan") if directory else None
 
 

@@ -14,8 +14,9 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from hub.verdicts import sentences, shown
+from registry import panel
 from registry.lifecycle import FileState
-from registry.models import File, TensorIndex, Verdict
+from registry.models import File, Verdict
 from scanner import releases, rescans
 from scanner.models import Rescan, ScanReport
 from scanner.verdicts import verdict_key
@@ -120,11 +121,16 @@ def _standing(file: File, body: dict[str, Any]) -> tuple[str, str]:
 
 
 def tensors_found(file: File) -> dict[str, Any]:
-    """{"count", "bytes" (as stored), "dtypes": {dtype: how many}} of the directory that the scan left; empty without one."""
-    index = TensorIndex.objects.filter(blob=file.blob_id).first() if file.blob_id else None
-    if index is None:
+    """{"count", "bytes" (as stored), "dtypes": {dtype: how many}} of the directory that the scan left; empty without one.
+
+    Empty as well for one of more tensors than a page takes apart.
+    """
+    try:
+        directory = panel.scanned(file.blob) if file.blob else None
+    except panel.TooMany:
+        directory = None
+    if directory is None:
         return {}
-    directory = index.directory
     dtypes = Counter(tensor.dtype for tensor in directory)
     stored = sum(storage.size for storage in directory.storages)
     return {"count": dtypes.total(), "bytes": stored, "dtypes": dict(dtypes.most_common())}

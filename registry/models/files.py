@@ -85,6 +85,11 @@ class TensorIndex(models.Model):
     def directory(self) -> TensorDirectory:
         return TensorDirectory.from_json(json.loads(gzip.decompress(bytes(self.packed))))
 
+    @property
+    def unpacked_bytes(self) -> int:
+        """Size of the JSON, without unpacking it: gzip ends with it (RFC 1952, ISIZE), and what was packed is our own."""
+        return int.from_bytes(bytes(self.packed)[-4:], "little")
+
     @classmethod
     def keep(cls, blob: Blob, directory: dict[str, Any]) -> None:
         """Store `TensorDirectory.to_json()` of a blob, replacing an older one."""

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import save
 
 from registry import panel, storage
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.models import Blob, File, TensorIndex
 from registry.places import HIDDEN
 from registry.refusals import Refusal
@@ -173,6 +174,21 @@ def test_more_tensors_than_a_page_should_take_apart_are_refused_unread(creator: 
     file.blob.sealed = True
     with pytest.raises(panel.TooMany):
         panel.of_file(file)
+
+
+def test_a_list_that_packs_to_nothing_is_refused_all_the_same(creator: Any) -> None:
+    """200,000 views of one storage are half a megabyte as they are kept, and 8 seconds as a page."""
+    file = stored(creator)
+    assert file.blob is not None
+    Blob.objects.filter(pk=file.blob.pk).update(container="zip")
+    file.blob.refresh_from_db()
+    for count in (panel.MAX_LISTED + 1, 200_000):
+        views = tuple(TensorEntry((f"{number:06}",), "F16", (0,), 0, 0, (1,)) for number in range(count))
+        TensorIndex.keep(file.blob, TensorDirectory("zip", (Storage("data", 0, 4),), views, {}).to_json())
+        assert len(TensorIndex.objects.get(blob=file.blob).packed) < 1 << 20
+        for ask in (panel.of_file, panel.directory_of, lambda file: panel.scanned(file.blob)):
+            with pytest.raises(panel.TooMany):
+                ask(file)
 
 
 @pytest.mark.parametrize("tensors", [3, 20_000], ids=["small", "long"])
