@@ -11,14 +11,12 @@ from math import prod
 import numpy as np
 
 from inference.weights.cast import Array
-from inference.weights.merging.lora import Baking
+from inference.weights.merging.lora import MAX_WHOLE, Baking
 from inference.weights.merging.values import Reader, fold, to_float
 from registry.formats.errors import FormatError
 
 TILE = 1 << 15
 """Numbers of a product that are summed at once: 128 KiB with their addends, which stay in the cache."""
-MAX_WHOLE = 16 << 20
-"""Numbers of the largest weight that DoRA may rescale: its norms need the whole weight at hand."""
 EPSILON = float(np.finfo(np.float32).eps)
 """Added to norms, as LyCORIS does, so that a column of zeros stays one."""
 
@@ -27,12 +25,16 @@ class Delta:
     """The unscaled difference that one baking makes; `scale` is what it is multiplied by: strength * alpha / rank."""
 
     def __init__(self, baking: Baking, reader: Reader) -> None:
-        self.baking = baking
-        parts = {part: to_float(reader.whole(baking.role, entry), entry.dtype).reshape(entry.shape) for part, entry in baking.parts.items()}
+        self.baking, self._reader = baking, reader
+        self._diff = baking.parts.get("diff")
+        parts = {
+            part: to_float(reader.whole(baking.role, entry), entry.dtype).reshape(entry.shape)
+            for part, entry in baking.parts.items()
+            if part != "diff"
+        }
         self.magnitude = parts.pop("dora", None)
         self.alpha_scale = _alpha_scale(baking, parts)
         self.scale = np.float32(baking.strength * self.alpha_scale)
-        self._diff = parts.get("diff")
         self._pairs = _pairs(parts, baking.flavour)
         self._kron = _kronecker(parts) if baking.flavour == "lokr" else None
 
@@ -47,7 +49,9 @@ class Delta:
 
     def _made(self, first: int, last: int) -> Array:
         if self._diff is not None:
-            return np.asarray(self._diff.reshape(self.baking.rows, -1)[first:last])
+            width = self._diff.numel // self.baking.rows
+            piece = self._reader.read(self.baking.role, self._diff, first * width, (last - first) * width, "diff")
+            return to_float(piece, self._diff.dtype).reshape(last - first, width)
         if self._kron is not None:
             return _kron_rows(*self._kron, first, last)
         products = [product(left[first:last], right) for left, right in self._pairs]
@@ -59,10 +63,10 @@ class Delta:
 
 def _alpha_scale(baking: Baking, parts: dict[str, Array]) -> float:
     """kohya's alpha / rank; a stored `scale` stands for the whole, and without alpha or rank it is 1 (A1111's network.py)."""
-    if "scale" in parts:
-        return float(parts.pop("scale").reshape(-1)[0])
     said = float(parts.pop("alpha").reshape(-1)[0]) if "alpha" in parts else baking.alpha
     scale = said / baking.rank if said is not None and baking.rank else 1.0
+    if "scale" in parts:
+        scale = float(parts.pop("scale").reshape(-1)[0])
     if not np.isfinite(scale):
         raise FormatError("merge:lora", "A LoRA's alpha is not a number. Its file is damaged.")
     return scale

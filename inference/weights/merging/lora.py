@@ -26,8 +26,12 @@ WEIGHTS = ("diff", "w_norm")
 FIRST_LAYERS = ("input_blocks.0.0.weight", "conv_in.weight")
 """What sees more channels in an inpainting model; A1111 (Lora/networks.py) pads what a LoRA of a normal one adds to it with zeros."""
 MAX_FACTORS = 64 << 20
-"""Numbers that the factors of one layer may hold; SDXL's largest weight has 13 million."""
+"""Numbers that the factors of one layer may hold, those of all LoRAs together; SDXL's largest weight has 14 million."""
+MAX_WHOLE = 16 << 20
+"""Numbers of the largest weight that DoRA may rescale: its norms need the whole weight at hand."""
 MAX_RANK = 4096
+MAX_WIDTH = 1 << 20
+"""Numbers in a row of a weight, which are made together; the widest rows known have 46,080."""
 LISTED = 5
 
 
@@ -169,14 +173,24 @@ def _fitted(
         )
         raise FormatError("merge:lora", sentence, where=printable(module))
     rank = given or None
-    if (rank or 0) > MAX_RANK or sum(map(prod, shapes.values())) > MAX_FACTORS:
+    if (rank or 0) > MAX_RANK or width > MAX_WIDTH:
         raise FormatError("merge:lora", f"{label(role)} is larger than a LoRA can be.", where=printable(module))
+    if "dora" in parts and prod(target.shape) > MAX_WHOLE:
+        sentence = f"{label(role)} is a DoRA of a weight that is too large to be rescaled ({list(target.shape)}). Use it without merging."
+        raise FormatError("merge:lora", sentence, where=printable(module))
     alpha = alphas.of(module, rank) if rank and "alpha" not in parts else None
     return Adapted(target.name, Baking(role, flavour, parts, strength, target.start, rows, width, rank, alpha))
 
 
 def _sees_more(target: Target) -> bool:
     return target.name.endswith(FIRST_LAYERS) and len(target.part_shape) == 4 and target.part_shape[1] in SPECIAL_CHANNELS
+
+
+def check_together(name: str, bakings: tuple[Baking, ...]) -> None:
+    """Raises FormatError `merge:lora` where what is baked into one weight needs too much memory; whole differences are read in pieces."""
+    factors = sum(entry.numel for baking in bakings for part, entry in baking.parts.items() if part != "diff")
+    if factors > MAX_FACTORS:
+        raise FormatError("merge:lora", f"The LoRAs for {printable(name)} are larger than LoRAs can be. Bake fewer of them at once.")
 
 
 def _pair(left: Shape, right: Shape, rows: int, width: int) -> int | None:

@@ -14,7 +14,7 @@ from typing import Literal
 from inference.weights.merging.blocks import block_weights
 from inference.weights.merging.discard import Discard
 from inference.weights.merging.inputs import LATENT_CHANNELS, SPECIAL_CHANNELS, check_families, named_tensors, need_roles
-from inference.weights.merging.lora import Adapted, Baking, LoraReport, plan_lora
+from inference.weights.merging.lora import Adapted, Baking, LoraReport, check_together, plan_lora
 from inference.weights.merging.recipe import MergeRecipe
 from inference.weights.merging.vae import vae_tensors
 from inference.weights.plan import CASTABLE, Dropped, Planned
@@ -213,9 +213,10 @@ def _bake_loras(tensors: dict[str, Made], directories: dict[str, TensorDirectory
 
 def _adapt(tensors: dict[str, Made], adapted: Adapted, recipe: MergeRecipe) -> None:
     item = tensors[adapted.target]
-    tensors[item.name] = replace(
-        item, dtype=_final(item.natural, recipe, touched=True), bakings=(*item.bakings, adapted.baking), why=item.why and "LoRA added"
-    )
+    bakings = (*item.bakings, adapted.baking)
+    check_together(item.name, bakings)
+    dtype = _final(item.natural, recipe, touched=True)
+    tensors[item.name] = replace(item, dtype=dtype, bakings=bakings, why=item.why and "LoRA added")
 
 
 def _drop(tensors: dict[str, Made], models: dict[str, dict[str, TensorEntry]], recipe: MergeRecipe, plan: MergePlan) -> None:

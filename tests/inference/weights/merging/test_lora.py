@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from inference.weights.merging.deltas import product
+from inference.weights.merging.plan import MergePlan, plan_merge
+from inference.weights.merging.recipe import MergeRecipe
 from registry.formats.errors import FormatError
 from samples.layout import TINY
 from tests import tiny
@@ -283,9 +286,10 @@ def test_layers_that_are_missing_are_counted_and_named(tmp_path: Path) -> None:
         ({**lora_of(LINEAR[0], torch.Size([8, 8]))[0], f"{LINEAR[0]}.dora_scale": torch.ones(3)}, "do not give a weight of"),
         ({**lora_of(LINEAR[0], torch.Size([8, 8]))[0], f"{LINEAR[0]}.alpha": torch.ones(3)}, "do not give a weight of"),
         ({**lora_of(LINEAR[0], torch.Size([8, 8]))[0], f"{LINEAR[0]}.alpha": torch.tensor(torch.nan)}, "alpha is not a number"),
+        ({**lora_of(LINEAR[0], torch.Size([8, 8]))[0], f"{LINEAR[0]}.scale": torch.tensor(torch.inf)}, "alpha is not a number"),
         ({name: t.to(torch.float8_e4m3fn) for name, t in lora_of(LINEAR[0], torch.Size([8, 8]))[0].items()}, "quantised"),
     ],
-    ids=["no layer", "OFT", "input", "output", "ranks", "vectors", "kron", "magnitude", "alphas", "alpha", "float8"],
+    ids=["no layer", "OFT", "input", "output", "ranks", "vectors", "kron", "magnitude", "alphas", "alpha", "scale", "float8"],
 )
 def test_a_lora_that_does_not_fit_is_refused(tmp_path: Path, lora: State, words: str) -> None:
     with pytest.raises(FormatError, match=words) as caught:
@@ -312,3 +316,39 @@ def test_a_real_sized_lora_of_sd1_finds_every_layer(tmp_path: Path) -> None:
             lora |= lora_of(f"lora_unet_{place}_transformer_blocks_0_{part}", torch.Size([width, inp]))[0]
     _, _, outcome = baked(tmp_path, [lora], (1.0,))
     assert (outcome.loras[0].baked, outcome.loras[0].unmatched, outcome.loras[0].not_understood) == (32, 0, 0)
+
+
+HUGE = "model.diffusion_model.double_blocks.0.img_mlp.0.weight"
+HUGE_NAME = "lora_unet_double_blocks_0_img_mlp_0"
+
+
+def planned(shape: tuple[int, ...], parts: dict[str, tuple[int, ...]], count: int = 1) -> MergePlan:
+    """The plan of baking LoRAs of these tensors, of which there is but the header, into a weight."""
+    lora = tiny.directory_of({f"{HUGE_NAME}.{part}": ("F16", size) for part, size in parts.items()})
+    model_a = tiny.directory_of({HUGE: ("F16", shape)})
+    recipe = MergeRecipe(method="no_interpolation", loras=(1.0,) * count)
+    return plan_merge({"a": model_a, **{f"lora{n}": lora for n in range(count)}}, recipe)
+
+
+def test_what_needs_too_much_memory_is_refused_before_anything_is_read() -> None:
+    factors = {"lora_down.weight": (512, 3072), "lora_up.weight": (21504, 512)}
+    assert planned((21504, 3072), factors, 5).tensors[0].bakings[4].rank == 512
+    with pytest.raises(FormatError, match="Bake fewer of them at once"):
+        planned((21504, 3072), factors, 6)
+    assert planned((3072, 3072), {"lora_down.weight": (4, 3072), "lora_up.weight": (3072, 4), "dora_scale": (3072, 1)}).tensors[0].bakings
+    with pytest.raises(FormatError, match="too large to be rescaled"):
+        planned((21504, 3072), {"lora_down.weight": (4, 3072), "lora_up.weight": (21504, 4), "dora_scale": (21504, 1)})
+    with pytest.raises(FormatError, match="larger than a LoRA can be"):
+        planned((2, 2 << 20), {"lora_down.weight": (1, 2 << 20), "lora_up.weight": (2, 1)})
+
+
+def test_whole_differences_of_any_size_are_read_in_pieces(tmp_path: Path) -> None:
+    a, lora = {HUGE: numbers(1, 3000, 1000).half()}, {f"{HUGE_NAME}.diff": numbers(2, 3000, 1000).half()}
+    assert planned((21504, 3072), {"diff": (21504, 3072)}, 16).tensors[0].bakings
+    tracemalloc.start()
+    baked(tmp_path, [lora, lora], (0.5, -0.25), a)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    wanted = a[HUGE].float() + 0.5 * lora[f"{HUGE_NAME}.diff"].float() - 0.25 * lora[f"{HUGE_NAME}.diff"].float()
+    assert torch.equal(a1111.read(tmp_path / "out.safetensors")[HUGE], wanted.half())
+    assert peak < 40 << 20, "each difference alone is 12 MB as float32, beside 6 MB of its own"
