@@ -7,7 +7,7 @@ from typing import Any
 
 from inference.weights.merging.plan import MergePlan
 from inference.weights.merging.recipe import MAX_NAME, MergeRecipe, Origin
-from inference.weights.metadata import OURS, without_places
+from inference.weights.metadata import OURS, SPEC, without_places
 from registry.formats.directory import TensorDirectory
 from registry.formats.plaintext import printable
 
@@ -31,7 +31,7 @@ def merge_metadata(plan: MergePlan, directories: dict[str, TensorDirectory], ori
     """All entries of the result's `__metadata__`, as `plan.recipe` asks for them; {} for none.
 
     The sources' entries are copied from A, then B, then C (the later wins, as in A1111), without hashes of the sources, what an earlier
-    tool of ours wrote, and places on the maker's machine.
+    tool of ours wrote, and places on the maker's machine. Of ModelSpec's entries only A's are copied where ours go along.
     """
     recipe = plan.recipe
     if recipe.metadata in ("plain", "none"):
@@ -39,11 +39,16 @@ def merge_metadata(plan: MergePlan, directories: dict[str, TensorDirectory], ori
     models = [role for role in ("a", "b", "c") if role in directories]
     found: dict[str, str] = {}
     for role in models if recipe.copy_metadata else ():
-        found |= without_places(directories[role].metadata)
+        found |= {key: text for key, text in without_places(directories[role].metadata).items() if not _of_another(key, role, recipe)}
     found |= PLAIN
     found["sd_merge_recipe"] = json.dumps(_a1111_recipe(plan, origins))
     found["sd_merge_models"] = json.dumps(_ancestors([(directories[role], origins.get(role, Origin())) for role in models]))
     return found | _ours(recipe, plan, origins) if recipe.metadata == "full" else found
+
+
+def _of_another(key: str, role: str, recipe: MergeRecipe) -> bool:
+    """ModelSpec's words (title, architecture ...) are about one file; the result has A's layout, and is neither B nor C."""
+    return recipe.metadata == "full" and role != "a" and key.startswith(SPEC)
 
 
 def _a1111_recipe(plan: MergePlan, origins: dict[str, Origin]) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def _ours(recipe: MergeRecipe, plan: MergePlan, origins: dict[str, Origin]) -> d
     }
     names = [_name(origins[role]) for role in ("a", "b", "c") if role in origins and origins[role].name]
     if names:
-        entries["modelspec.merged_from"] = ", ".join(names)
+        entries[f"{SPEC}merged_from"] = ", ".join(names)
     if recipe.name:
-        entries["modelspec.title"] = recipe.name
+        entries[f"{SPEC}title"] = recipe.name
     return entries

@@ -96,6 +96,17 @@ def test_a_baked_vae_is_named(tmp_path: Path) -> None:
     assert (recipe["interp_method"], recipe["bake_in_vae"]) == ("No interpolation", "vae name")
 
 
+def test_the_result_is_not_called_what_b_or_c_is(tmp_path: Path) -> None:
+    said = {role: {"modelspec.title": f"title of {role}", "modelspec.architecture": f"architecture of {role}"} for role in "abc"}
+    sources = {"a": said["a"], "b": {**said["b"], "modelspec.author": "author of b"}, "c": said["c"]}
+    found = made(tmp_path, sources, method="add_difference")
+    assert found["modelspec.title"] == "title of a"
+    assert found["modelspec.architecture"] == "architecture of a"
+    assert "modelspec.author" not in found
+    assert made(tmp_path, sources, method="add_difference", name="mine")["modelspec.title"] == "mine"
+    assert made(tmp_path, sources, method="add_difference", metadata="a1111")["modelspec.title"] == "title of c"
+
+
 @pytest.mark.parametrize("name", ["bytes \udcff that are no text", "nul\0", "turned \u202e round", "long " * 100])
 def test_names_that_are_no_plain_text_are_made_so(tmp_path: Path, name: str) -> None:
     origin = Origin(A, name, "")
