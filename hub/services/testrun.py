@@ -32,6 +32,8 @@ CHECKS = {
     "mypy": [PYTHON, "-m", "mypy"],
     "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
 }
+WHOLE = ["-p", "tests.lanes", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+"""Everything runs in two processes, a file of tests in one of them and in order: browser tests are to stay last."""
 PYTEST_SECONDS_TO_END = 10.0
 # What is thrown away need not survive a power cut.
 FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -111,7 +113,7 @@ def test(arguments: list[str]) -> int:
                     failed[name] = status
             services.finish()
             say("pytest")
-            status = run("pytest", [PYTHON, "-m", "pytest", *arguments], environment)
+            status = run("pytest", [PYTHON, "-m", "pytest", *(arguments or WHOLE)], environment)
             if status:
                 failed.setdefault("pytest", status)
     except Stopped:
