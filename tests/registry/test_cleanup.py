@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from django.utils import timezone
 from registry import catalog, cleanup, storage, uploads
 from registry.models import Blob, Upload
 from tests import tiny
-from tests.factories import VersionFactory
+from tests.factories import FileFactory, VersionFactory
 from tests.intake import drain, put_parts, upload_path
+from tests.processes import start_python, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +45,7 @@ def test_bytes_of_a_deleted_draft_go_and_those_of_others_stay(creator: Any, tmp_
 
 
 def test_a_tombstone_keeps_its_hashes_when_its_bytes_go(creator: Any, tmp_path: Path) -> None:
-    version = VersionFactory(entry__owner=creator)
+    version = VersionFactory(entry__owner=creator, entry__kind="lora")
     file = upload_path(version, creator, tiny.lora_safetensors(tmp_path / "b.safetensors"))
     drain()
     catalog.publish(version)
@@ -77,3 +79,60 @@ def test_staging_without_its_upload_goes_after_an_hour(creator: Any) -> None:
         os.utime(path, (0, 0))
     assert cleanup.collect()["staging"] == 1
     assert (folder.exists(), lost.exists()) == (True, False)
+
+
+LEAVES_WORK = """
+import os
+from registry import storage
+with storage.scratch_file() as path:
+    path.write_bytes(b"8 GB of a model")
+    print(path.parent, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_worker_left_goes_at_once_and_what_is_worked_on_stays(creator: Any, tmp_path: Path, settings: Any) -> None:
+    worker = start_python(LEAVES_WORK, tmp_path)
+    output = worker.communicate(timeout=60)[0]
+    left = Path(output.split()[-1])
+    assert left.exists(), output
+    settings.SCRATCH = left.parent
+    with storage.scratch_file() as path:
+        path.write_bytes(b"being written")
+        assert cleanup.collect()["scratch"] == 0, "too young to tell"
+        for folder in (left, path.parent):
+            os.utime(folder, (0, 0))
+        assert cleanup.collect()["scratch"] == 1
+        assert (left.exists(), path.exists()) == (False, True)
+
+
+FORGET = """
+import pathlib, time
+from registry import cleanup, storage
+from registry.models import Blob
+real = Blob.objects.select_for_update
+def late(*args, **more):
+    pathlib.Path({mark!r}).touch()
+    while not pathlib.Path({go!r}).exists():
+        time.sleep(0.001)
+    return real(*args, **more)
+Blob.objects.select_for_update = late
+print("forgot", cleanup.collect()["forgotten"])
+"""
+
+
+def test_bytes_that_a_file_comes_to_need_while_they_are_forgotten_stay(creator: Any, tmp_path: Path) -> None:
+    """A merge that was cancelled leaves an orphan; the same merge, made again an hour later, gives the same bytes."""
+    data = b"made twice"
+    path = tmp_path / "storage" / "models" / storage.blob_name(hashlib.sha256(data).hexdigest())
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    blob = Blob.objects.create(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), stored=True)
+    aged(2)
+    mark, go = tmp_path / "mark", tmp_path / "go"
+    collector = start_python(FORGET.format(mark=str(mark), go=str(go)), tmp_path)
+    wait_until(mark.exists, 60)
+    FileFactory(blob=blob, version=VersionFactory(entry__owner=creator))
+    go.touch()
+    assert "forgot 0" in collector.communicate(timeout=60)[0]
+    assert path.read_bytes() == data
