@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -38,11 +39,19 @@ def collect() -> dict[str, int]:
 def _forget_orphans() -> int:
     """Blobs that no file row names: nobody published them, so nothing is kept."""
     used = Exists(File.objects.filter(blob=OuterRef("pk")))
-    orphans = Blob.objects.filter(~used, created_at__lt=timezone.now() - GRACE)[:200]
-    for blob in orphans:
-        storage.remove(blob)
-        blob.delete()
-    return len(orphans)
+    orphans = Blob.objects.filter(~used, created_at__lt=timezone.now() - GRACE)
+    return sum(map(_forget, orphans.values_list("pk", flat=True)[:200]))
+
+
+@transaction.atomic
+def _forget(pk: int) -> bool:
+    """Forget an orphan unless a file has come to need it since: the lock holds up whoever makes one now, who then finds no blob."""
+    blob = Blob.objects.select_for_update().filter(pk=pk).first()
+    if blob is None or File.objects.filter(blob=pk).exists():
+        return False
+    blob.delete()
+    storage.remove(blob)
+    return True
 
 
 def _empty_deleted() -> int:
@@ -77,15 +86,16 @@ def _known(name: str) -> bool:
 
 
 def _drop_old_scratch() -> int:
-    """What a killed worker left in this machine's scratch folder."""
-    left = [path for path in storage.scratch_dir().glob("job-*") if _old(path, hours=6)]
+    """What a killed worker left in this machine's scratch folder, several times the size of a model perhaps."""
+    left = storage.abandoned()
     for path in left:
         shutil.rmtree(path, ignore_errors=True)
     return len(left)
 
 
-def _old(path: Path, hours: float = 1) -> bool:
+def _old(path: Path) -> bool:
+    """Nothing was added here or taken away for an hour."""
     try:
-        return time.time() - path.stat().st_mtime > hours * 3600
+        return time.time() - path.stat().st_mtime > 3600
     except FileNotFoundError:
         return False

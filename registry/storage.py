@@ -7,12 +7,14 @@ it is ours, and the sweep tries again.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,12 +78,39 @@ def scratch_dir() -> Path:
 
 @contextmanager
 def scratch_file(suffix: str = "") -> Iterator[Path]:
-    """A fresh path in the scratch folder, gone afterwards whatever happened."""
+    """A fresh path in the scratch folder, gone afterwards whatever happened. What a killed process leaves is known by its lost lock."""
     folder = Path(tempfile.mkdtemp(dir=scratch_dir(), prefix="job-"))
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder / f"work{suffix}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def abandoned() -> list[Path]:
+    """Folders in the scratch folder whose process is dead."""
+    return [path for path in scratch_dir().glob("job-*") if _is_abandoned(path)]
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Unlocked, and for longer than it takes to lock it; where the file system knows no locks, idle for six hours."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        idle_seconds = time.time() - os.fstat(fd).st_mtime
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return idle_seconds > 6 * 3600
+    finally:
+        os.close(fd)
+    return idle_seconds > 60
 
 
 @contextmanager
