@@ -17,6 +17,7 @@ from typing import Any, get_args
 from inference.weights.directories import directory_of
 from inference.weights.locked import Made, Unfinished, Wanted, convert_locked
 from inference.weights.recipe import Keep, Precision, Recipe
+from inference.weights.targets import check_sources, check_targets
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
@@ -54,6 +55,9 @@ def run(asked: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"python -m inference.weights convert: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error.filename or asked.source}: {error.strerror or error}", file=sys.stderr)
+        return 1
     try:
         with open(asked.source, "rb") as file:
             directory = read_directory(asked.source)
@@ -73,16 +77,13 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _wanted(asked: argparse.Namespace) -> list[Wanted]:
-    """What shall be made. Raises `ValueError` where that makes no sense, or would replace something."""
+    """What shall be made. Raises `ValueError` where that makes no sense, or would replace something, OSError for a missing source."""
     rows = [(asked.target, Recipe(asked.keep, asked.precision))] if asked.target else []
     rows += [(Path(target), _recipe(text)) for text, target in asked.variant]
     if not rows:
         raise ValueError("say which file to make: convert SOURCE TARGET")
-    for target, _ in rows:
-        if target.is_dir():
-            raise ValueError(f"{target} is a folder; give the name of a file in it")
-        if target.exists() and not asked.force:
-            raise ValueError(f"{target} exists; give another name, or --force to replace it")
+    check_targets([target for target, _ in rows], asked.force)
+    check_sources([asked.source])
     if len({os.path.realpath(target) for target, _ in rows}) < len(rows):
         raise ValueError("two variants cannot have the same name")
     return [Wanted(target, recipe) for target, recipe in rows]

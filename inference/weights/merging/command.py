@@ -12,6 +12,7 @@ from typing import Any
 from inference.weights.locked import Made, Unfinished
 from inference.weights.merging.locked import merge_locked
 from inference.weights.merging.recipe import METHODS, PRECISIONS, MergeRecipe, Origin
+from inference.weights.targets import check_sources, check_targets
 from registry.formats.errors import FormatError
 from registry.formats.hashes import AUTOV1_MIN_FILE, AUTOV1_SIZE, AUTOV1_START
 
@@ -31,6 +32,7 @@ def add_merge(commands: Any) -> None:
     parser.add_argument("--merged-only", action="store_true", help="the precision leaves copied tensors as they are, as in A1111")
     parser.add_argument("--plain", action="store_true", help='metadata is {"format": "pt"} alone, as other tools write it')
     parser.add_argument("--name", default="", help="what the result calls itself in its metadata")
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
     parser.add_argument("--json", action="store_true", help="print the whole report")
     parser.set_defaults(run=run)
 
@@ -48,10 +50,12 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """0 when the file was made; 1 with a sentence on stderr when inputs or recipe are at fault, or the disk is full."""
+    """0 when the file was made; 1 with a sentence on stderr when inputs, recipe or disk are at fault; 2 for a wrong command."""
     files = {role: getattr(asked, role) for role in ("a", "b", "c", "vae") if getattr(asked, role) is not None}
     files |= {f"lora{number}": path for number, (path, _) in enumerate(asked.lora)}
     try:
+        check_targets([asked.target], asked.force)
+        check_sources(files.values())
         recipe = MergeRecipe(
             method=asked.method,
             multiplier=asked.multiplier,
@@ -69,6 +73,9 @@ def run(asked: argparse.Namespace) -> int:
     except FormatError as error:
         print(f"{error.code}: {error.sentence}", file=sys.stderr)
         return 1
+    except ValueError as error:
+        print(f"python -m inference.weights merge: {error}", file=sys.stderr)
+        return 2
     except Unfinished as error:
         print(error.sentence, file=sys.stderr)
         return 1
@@ -97,7 +104,7 @@ def _print(made: Made, whole: bool) -> None:
         return
     print(f"{report['tensors']} tensors, {made.size_bytes} bytes, {report['seconds']:.1f} s, SHA256 {made.hashes.sha256.upper()}")
     for what, count in report["counts"].items():
-        print(f"{what}: {count} tensors")
+        print(f"{what}: {count} tensor{'s' if count != 1 else ''}")
     for reason, dropped in report["dropped"].items():
         print(f"left out: {dropped['count']} tensors, {dropped['size_bytes']} bytes ({reason})")
     for number, lora in enumerate(report["loras"], 1):

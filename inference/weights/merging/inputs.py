@@ -9,7 +9,9 @@ from inference.weights.quantised import quantised_by
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
+from registry.identify.agreement import same_family
 from registry.identify.detect import identify
+from registry.identify.fitting import fits
 from registry.identify.keys import unwrap
 
 NEEDED: dict[str, str] = {
@@ -45,7 +47,7 @@ def need_roles(directories: dict[str, TensorDirectory], recipe: MergeRecipe) -> 
         if role not in recipe.roles:
             raise FormatError("merge:missing-input", f"The recipe has no use for the file given as {printable(role, 20)!r}. Leave it out.")
         if directories[role].container != "safetensors":
-            raise FormatError("merge:not-safetensors", f"{_capital(label(role))} is no safetensors file; convert it first.")
+            raise FormatError("merge:not-safetensors", f"{capital(label(role))} is no safetensors file; convert it first.")
 
 
 def label(role: str) -> str:
@@ -70,7 +72,7 @@ def named_tensors(role: str, directory: TensorDirectory) -> dict[str, TensorEntr
         check_number(role, name, entry)
         spelled = _spelled(name, turbo)
         if spelled in found:
-            sentence = f"{_capital(label(role))} holds {printable(spelled)} twice, in an old and a new spelling. Save it with one of them."
+            sentence = f"{capital(label(role))} holds {printable(spelled)} twice, in an old and a new spelling. Save it with one of them."
             raise FormatError("weights:duplicate-name", sentence)
         found[spelled] = entry
     return found
@@ -90,28 +92,36 @@ def check_number(role: str, name: str, entry: TensorEntry) -> None:
 
 def _quantised(role: str, name: str, what: str) -> FormatError:
     sentence = (
-        f"{_capital(label(role))} is stored quantised ({printable(name)} is {what}), and codes cannot be merged. "
+        f"{capital(label(role))} is stored quantised ({printable(name)} is {what}), and codes cannot be merged. "
         "Use its fp16, bf16 or fp32 file."
     )
     return FormatError("merge:quantised", sentence, where=printable(name))
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """A label at the beginning of a sentence."""
     return text[:1].upper() + text[1:]
 
 
 def check_families(directories: dict[str, TensorDirectory], recipe: MergeRecipe) -> list[str]:
-    """Raises FormatError `merge:families` where two inputs are proved to be of different families; gives notes on what is not known."""
+    """Raises FormatError `merge:families` where two inputs are proved to be of different families; gives notes on what is not known.
+
+    A LoRA of a sister family (SD 3's for SD 3.5 Medium) is taken where all of its layers have their places.
+    """
     found = {role: identify(directories[role]) for role in recipe.roles if role != "vae"}
     first = found["a"]
     notes = []
     for role, other in found.items():
         if not role.startswith("lora") and other.kind == "lora":
-            sentence = f"{_capital(label(role))} is no model but a {other.flavour}. Add it as a LoRA that is baked in."
+            sentence = f"{capital(label(role))} is no model but a {other.flavour}. Add it as a LoRA that is baked in."
             raise FormatError("merge:families", sentence)
-        if other.family and first.family and other.family != first.family:
-            sentence = f"{_capital(label(role))} is {other.family} and model A is {first.family}. Only files of one family fit together."
+        if same_family(first.family, other.family) is False and not _fits_anyway(role, directories):
+            sentence = f"{capital(label(role))} is {other.family} and model A is {first.family}. Only files of one family fit together."
             raise FormatError("merge:families", sentence)
         if not other.family:
             notes.append(f"The family of {label(role)} is not known; its shapes alone were compared.")
     return notes
+
+
+def _fits_anyway(role: str, directories: dict[str, TensorDirectory]) -> bool:
+    return role.startswith("lora") and fits(directories[role], directories["a"]).fits is True

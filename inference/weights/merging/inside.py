@@ -8,8 +8,12 @@ import numpy as np
 
 from inference.weights.inside import Desk, work, written
 from inference.weights.merging.formulas import Maths, NumpyMaths, Values
+from inference.weights.merging.inputs import capital, label
 from inference.weights.merging.merge import Given, merge_into
 from inference.weights.merging.recipe import MergeRecipe, Origin
+from registry.formats.directory import TensorDirectory
+from registry.formats.errors import FormatError
+from registry.formats.reader import Reader
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 from registry.sandbox import child
@@ -24,12 +28,20 @@ def main() -> NoReturn:
 def _merge(desk: Desk) -> dict[str, Any]:
     orders = desk.orders
     inputs = {
-        role: Given(source, read_safetensors(Window(source)), Origin(**origin))
+        role: Given(source, _directory(role, source), Origin(**origin))
         for role, source, origin in zip(orders["roles"], desk.sources, orders["origins"], strict=True)
     }
     fd, direct_fd = desk.outputs[0]
     outcome = merge_into(inputs, fd, direct_fd, MergeRecipe.from_json(orders["recipe"]), progress=desk.tell)
     return {"made": [written(outcome)]}
+
+
+def _directory(role: str, source: Reader) -> TensorDirectory:
+    try:
+        return read_safetensors(Window(source))
+    except FormatError as error:
+        sentence = f"{capital(label(role))} is no safetensors file that can be read ({error.code}); convert it first."
+        raise FormatError("merge:not-safetensors", sentence) from error
 
 
 def _warm(torch: bool) -> None:

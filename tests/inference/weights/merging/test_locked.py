@@ -85,7 +85,7 @@ def test_a_header_is_read_by_the_child_alone(tmp_path: Path) -> None:
     sources = {**files(tmp_path, a=model(1)), "b": tmp_path / "b.in"}
     with pytest.raises(FormatError) as caught:
         merge_locked(sources, MergeRecipe(), tmp_path / "out")
-    assert caught.value.code.startswith("S-")
+    assert caught.value.sentence == "Model B is no safetensors file that can be read (S-HEADER-SIZE); convert it first."
 
 
 def test_a_cancelled_merge_leaves_nothing(tmp_path: Path) -> None:
@@ -130,6 +130,17 @@ def test_the_command_bakes_and_tells_in_words(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "baked: 248 tensors" in done.stdout
     assert "LoRA 1: 1 layers baked, 0 not in this model, 0 tensors not understood" in done.stdout
+
+
+def test_the_command_replaces_a_file_only_when_it_is_told_to(tmp_path: Path) -> None:
+    paths = files(tmp_path, a=model(1), b=model(2))
+    (tmp_path / "out").write_text("mine")
+    line = ["--a", paths["a"], "--b", paths["b"], tmp_path / "out"]
+    refused = command(*line)
+    assert (refused.returncode, (tmp_path / "out").read_text()) == (2, "mine")
+    assert "exists; give another name, or --force to replace it" in refused.stderr
+    assert command(*line, "--force").returncode == 0
+    assert (tmp_path / "out").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
