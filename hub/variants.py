@@ -14,7 +14,7 @@ from hub.retrying import NoRetry
 from inference.models import Derivative
 from inference.weights.offers import Choices, Offer, choices
 from inference.weights.recipe import Recipe, twin_recipe
-from registry import lifecycle, queries, uploads
+from registry import lifecycle, panel, queries, uploads
 from registry.formats.errors import FormatError
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import File, TensorIndex, User
@@ -82,9 +82,10 @@ def why_not(user: User, file: File) -> NoVariant | None:
 
 def choices_of(file: File) -> Choices:
     """Every recipe's answer for a file that `why_not` has nothing against. Raises `NoVariant` where none can be worked out."""
-    assert file.blob is not None  # noqa: S101  (`why_not` has seen it)
     try:
-        return choices(file.blob.tensor_index.directory)
+        directory = panel.scanned(file.blob) if file.blob else None
+        assert directory is not None  # noqa: S101  (`why_not` has seen it)
+        return choices(directory)
     except FormatError as error:
         raise NoVariant(error.code, error.sentence) from None
 

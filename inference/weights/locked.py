@@ -228,12 +228,13 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def _trouble(trouble: dict[str, Any]) -> Unfinished:
-    number, text = trouble.get("errno"), str(trouble.get("text", ""))[:4000]
+    said, text = trouble.get("errno"), str(trouble.get("text", ""))[:4000]
+    number = said if type(said) is int else None
     if number in FULL:
         return Unfinished(
             "The disk is full, so the file could not be made. Nothing was left of it; make room and try again.", number=number
         )
-    return Unfinished("The work on this file met trouble that is not the file's.", text, number if type(number) is int else None)
+    return Unfinished("The work on this file met trouble that is not the file's.", text, number)
 
 
 _HEX = {"sha256": 64, "blake3": 64, "autov1": 8, "data_sha256": 64, "content": 64}

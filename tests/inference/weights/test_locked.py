@@ -323,6 +323,7 @@ class TestEndings:
             f'{{"answer": {{"made": [[{{}}, {whole.replace("0,", "7,", 1)}]]}}}}',
             '{"error": {"code": "<b>", "sentence": "x"}}',
             '{"error": {"code": 5}}',
+            '{"trouble": {"errno": [28], "text": {}}}',
         ]
         for lie in lies:
             monkeypatch.setattr("registry.sandbox.parent.START", f"print({lie!r})")

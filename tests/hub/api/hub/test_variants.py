@@ -11,7 +11,8 @@ from rest_framework.test import APIClient
 from hub import variants
 from inference.models import Derivative
 from registry import catalog
-from registry.models import File
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry
+from registry.models import File, TensorIndex
 from tests import tiny
 from tests.factories import BlobFactory, FileFactory, VersionFactory
 from tests.hub.api.hub.test_schema import fits, schema  # noqa: F401  (a fixture)
@@ -142,6 +143,15 @@ def test_variants_are_made_of_ready_uploaded_files_that_hold_tensors(api: APICli
 def test_a_withdrawn_version_gets_nothing_more(api: APIClient, checkpoint: File) -> None:
     catalog.withdraw(checkpoint.version, "a mistake")
     assert ask(api, checkpoint, "weights", "bf16").json()["code"] in {"variants:gone", "variants:not-served"}
+
+
+def test_a_list_of_very_many_tensors_is_not_taken_apart_for_a_page(api: APIClient, halves: File) -> None:
+    """200,000 views of one storage are half a megabyte as they are kept, and seconds of every visit."""
+    views = tuple(TensorEntry((f"{number:06}",), "F16", (0,), 0, 0, (1,)) for number in range(200_000))
+    assert halves.blob is not None
+    TensorIndex.keep(halves.blob, TensorDirectory("zip", (Storage("data", 0, 4),), views, {}).to_json())
+    for answer in (api.get(f"/api/hub/files/{halves.pk}/variants"), ask(api, halves, "weights", "bf16")):
+        assert (answer.status_code, answer.json()["code"]) == (409, "tensors:too-many")
 
 
 def test_nobody_fills_the_queue(api: APIClient, checkpoint: File, monkeypatch: Any) -> None:
