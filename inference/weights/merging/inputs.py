@@ -115,7 +115,7 @@ def check_families(directories: dict[str, TensorDirectory], recipe: MergeRecipe)
         if not role.startswith("lora") and other.kind == "lora":
             sentence = f"{capital(label(role))} is no model but a {other.flavour}. Add it as a LoRA that is baked in."
             raise FormatError("merge:families", sentence)
-        if same_family(first.family, other.family) is False and not _fits_anyway(role, directories):
+        if same_family(first.family, other.family) is False and not _is_sister(role, other.family, first.family, directories):
             sentence = f"{capital(label(role))} is {other.family} and model A is {first.family}. Only files of one family fit together."
             raise FormatError("merge:families", sentence)
         if not other.family:
@@ -123,5 +123,6 @@ def check_families(directories: dict[str, TensorDirectory], recipe: MergeRecipe)
     return notes
 
 
-def _fits_anyway(role: str, directories: dict[str, TensorDirectory]) -> bool:
-    return role.startswith("lora") and fits(directories[role], directories["a"]).fits is True
+def _is_sister(role: str, family: str, model: str, directories: dict[str, TensorDirectory]) -> bool:
+    related = family.startswith(model) or model.startswith(family)
+    return related and role.startswith("lora") and fits(directories[role], directories["a"]).fits is True

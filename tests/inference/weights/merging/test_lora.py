@@ -19,6 +19,7 @@ from samples.layout import TINY
 from tests import tiny
 from tests.inference.weights.merging import a1111
 from tests.inference.weights.merging.models import FIRST, State, given, merged, model
+from tests.registry.identify.cases import LORAS, MODELS
 
 U = "model.diffusion_model."
 LINEAR = (
@@ -352,3 +353,22 @@ def test_whole_differences_of_any_size_are_read_in_pieces(tmp_path: Path) -> Non
     wanted = a[HUGE].float() + 0.5 * lora[f"{HUGE_NAME}.diff"].float() - 0.25 * lora[f"{HUGE_NAME}.diff"].float()
     assert torch.equal(a1111.read(tmp_path / "out.safetensors")[HUGE], wanted.half())
     assert peak < 40 << 20, "each difference alone is 12 MB as float32, beside 6 MB of its own"
+
+
+@pytest.mark.parametrize(
+    ("lora", "checkpoint", "layers"),
+    [
+        ("LoRA SD 3", "SD 3.5 Medium", 95),
+        ("LoRA SD 2", "SD 2 unCLIP H", 330),
+        ("LoRA SD 3", "SD 3.5 Large", 0),
+        ("LoRA SD 1, text only", "SDXL", 0),
+    ],
+)
+def test_a_lora_of_a_sister_family_is_taken_where_all_of_it_has_a_place(lora: str, checkpoint: str, layers: int) -> None:
+    inputs = {"a": tiny.directory_of(MODELS[checkpoint].build()), "lora0": tiny.directory_of(LORAS[lora].build())}
+    recipe = MergeRecipe(method="no_interpolation", loras=(1.0,))
+    if layers:
+        assert plan_merge(inputs, recipe).loras[0].baked == layers
+    else:
+        with pytest.raises(FormatError, match="Only files of one family fit together"):
+            plan_merge(inputs, recipe)
