@@ -39,7 +39,9 @@ def test_the_inputs_that_a_recipe_needs(recipe: MergeRecipe, roles: tuple[str, .
     "data",
     [
         None, [], "weighted_sum", {"method": "sum"}, {"method": None}, {"method": []}, {"multiplier": "0.5"}, {"multiplier": True},
-        {"multiplier": math.nan}, {"multiplier": math.inf}, {"multiplier": 10.01}, {"precision": "fp8"}, {"blocks": [0.5] * 24},
+        {"multiplier": math.nan}, {"multiplier": math.inf}, {"multiplier": 10.01}, {"multiplier": 10**400}, {"loras": [-(10**400)]},
+        {"precision": "fp8"},
+        {"blocks": [0.5] * 24},
         {"blocks": 0.5}, {"blocks": ["0"] * 25}, {"blocks": [math.nan] * 25}, {"blocks": [0.5] * 25, "method": "no_interpolation"},
         {"loras": [1.0] * 17}, {"loras": [None]}, {"loras": "1"}, {"vae": 1}, {"copied_too": "yes"}, {"metadata": "all"},
         {"name": "x" * 201}, {"name": "a\0b"}, {"name": None}, {"discard": None}, {"discard": "("}, {"surprise": 1}, {1: 2},
