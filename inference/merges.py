@@ -58,7 +58,7 @@ def request_merge(
             file_name=_file_name(file_name, entry.name if entry else name, plan),
             licence=(terms.terms_of(entry) if entry else bound).to_json(),
             notes=[*(one.note for one in inputs if one.note), *plan.notes, *_hidden(bound, entry)],
-            total_bytes=plan.data_bytes,
+            total_bytes=2 * plan.data_bytes,  # written, and read back
         )
         rows = [MergeInput(merge=merge, role=one.role, file=one.file, sha256=one.file.sha256, name=one.file.name) for one in inputs]
         MergeInput.objects.bulk_create(rows)

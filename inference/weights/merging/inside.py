@@ -40,6 +40,8 @@ def _directory(role: str, source: Reader) -> TensorDirectory:
     try:
         return read_safetensors(Window(source))
     except FormatError as error:
+        if error.code != "S-HEADER-SIZE":  # which is what the first bytes of a pickle or a zip come to
+            raise
         sentence = f"{capital(label(role))} is no safetensors file that can be read ({error.code}); convert it first."
         raise FormatError("merge:not-safetensors", sentence) from error
 

@@ -18,7 +18,7 @@ from inference.weights.merging.lora import Adapted, Baking, LoraReport, check_to
 from inference.weights.merging.recipe import MergeRecipe
 from inference.weights.merging.vae import vae_tensors
 from inference.weights.plan import CASTABLE, Dropped, Planned
-from inference.weights.recipe import DTYPES
+from inference.weights.recipe import DTYPES, stays_exact
 from registry.formats.directory import TensorDirectory, TensorEntry
 from registry.formats.dtypes import WRITE_ORDER
 from registry.formats.errors import FormatError
@@ -114,7 +114,8 @@ def _merge_rows(models: dict[str, dict[str, TensorEntry]], recipe: MergeRecipe) 
     for name, entry in a.items():
         why = _why_copied(name, entry, b.get(name), weights[name], recipe, sign)
         if why:
-            dtype = _final(entry.dtype, recipe, touched=recipe.method == "no_interpolation")
+            exact = recipe.copied_too and stays_exact(name)
+            dtype = entry.dtype if exact else _final(entry.dtype, recipe, touched=recipe.method == "no_interpolation")
             made[name] = Made(name, dtype, "copied", "a", entry, entry.dtype, why)
         else:
             made[name] = _merged(name, entry, b[name], c.get(name), weights[name], recipe)

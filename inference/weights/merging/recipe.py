@@ -52,7 +52,8 @@ class MergeRecipe:
     `blocks` are the weights of the UNet's blocks in supermerger's order (BASE, IN00.., M00, OUT00..), each in the multiplier's place;
     `loras` the strengths of the LoRAs that are added after merging, in order. `vae`: the file with role "vae" takes the place of A's
     autoencoder. `discard`: names that this expression finds are left out. `copied_too`: whether a precision applies to tensors that were
-    not merged; A1111's "Save as float16" leaves them as they are. `name`: what its maker calls the result.
+    not merged, but for noise schedules and the like (`stays_exact`); A1111's "Save as float16" leaves them all as they are. `name`: what
+    its maker calls the result.
 
     `metadata`: "full" (the sources' own, A1111's recipe, ours), "a1111" (the same without ours), "plain" ({"format": "pt"}) or "none".
     `copy_metadata`: whether the sources' own goes along in the first two.

@@ -78,11 +78,14 @@ def test_save_as_half_touches_what_a1111_touches(tmp_path: Path) -> None:
     assert outcome.counts["copied: only in A"] == 2
 
 
-def test_half_of_everything_is_the_default(tmp_path: Path) -> None:
-    a, b = {**model(1), "betas": torch.rand(1000)}, model(2)
-    merged(tmp_path, {"a": a, "b": b}, multiplier=0.4, precision="fp16")
+@pytest.mark.parametrize("method", ["weighted_sum", "no_interpolation"])
+def test_half_of_everything_but_the_noise_schedule_is_the_default(tmp_path: Path, method: str) -> None:
+    a, b = {**model(1), "betas": torch.rand(1000), "model_ema.decay": torch.tensor(0.9999), "model.only": torch.rand(3)}, model(2)
+    merged(tmp_path, {"a": a, "b": b} if method == "weighted_sum" else {"a": a}, method=method, multiplier=0.4, precision="fp16")
     found = a1111.read(tmp_path / "out.safetensors")
-    assert {tensor.dtype for name, tensor in found.items() if not name.endswith("position_ids")} == {torch.float16}
+    assert {name for name, tensor in found.items() if tensor.dtype == torch.float32} == {"betas", "model_ema.decay"}
+    assert found["betas"].equal(a["betas"])
+    assert found["model.only"].dtype == torch.float16
 
 
 @pytest.mark.parametrize("half", [False, True])
