@@ -115,6 +115,8 @@ def check_families(directories: dict[str, TensorDirectory], recipe: MergeRecipe)
         if not role.startswith("lora") and other.kind == "lora":
             sentence = f"{capital(label(role))} is no model but a {other.flavour}. Add it as a LoRA that is baked in."
             raise FormatError("merge:families", sentence)
+        if role in ("b", "c") and other.kind == "vae" and first.kind != "vae":
+            raise FormatError("merge:families", f"{capital(label(role))} is no model but a VAE. Give it as the VAE that is baked in.")
         if same_family(first.family, other.family) is False and not _is_sister(role, other.family, first.family, directories):
             sentence = f"{capital(label(role))} is {other.family} and model A is {first.family}. Only files of one family fit together."
             raise FormatError("merge:families", sentence)
