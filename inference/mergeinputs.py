@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from inference.weights.recipe import twin_recipe
 from registry import queries
@@ -17,6 +18,8 @@ SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
 CONTAINER = "safetensors"
 MAX_TENSORS = 60_000
 """Of all inputs together. A request plans its merge before it answers, and 21,000 tensors take a second; an SDXL checkpoint has 2,500."""
+MAX_LISTED = 6 << 20
+"""Bytes of the lists of their tensors, all together, that a request unpacks to count them; an SDXL checkpoint's are half a million."""
 
 
 class NoInput(Refusal):
@@ -38,7 +41,7 @@ class Input:
             raise NoInput("merge:not-ready", f"{self.file.name} has no bytes yet.")
         return self.file.blob
 
-    @property
+    @cached_property
     def directory(self) -> TensorDirectory:
         """Where its tensors lie. Raises `NoInput` where no scan has told that."""
         index = TensorIndex.objects.filter(blob_id=self.file.blob_id).first()
@@ -67,10 +70,12 @@ def still_allowed(user: User, role: str, file: File | None, name: str) -> Input:
 
 def check_counts(inputs: Iterable[Input]) -> None:
     """Raises `NoInput` `merge:too-many-tensors` for inputs that would keep a request busy for long."""
-    total = 0
-    for one in inputs:
-        told = one.blob.detected.get("tensors")
-        total += told if isinstance(told, int) else len(one.directory.tensors)
+    inputs = list(inputs)
+    # Counted here: what a detection counts are the tensors of the model, without the averages that a file may have any number of.
+    indexes = TensorIndex.objects.filter(blob__in=[one.blob for one in inputs])
+    if sum(index.unpacked_bytes for index in indexes) > MAX_LISTED:
+        raise NoInput("merge:too-many-tensors", "These files describe too many tensors to be merged here. The command line takes more.")
+    total = sum(len(one.directory.tensors) for one in inputs)
     if total > MAX_TENSORS:
         text = (
             f"These files hold {total:,} tensors together; files with at most {MAX_TENSORS:,} are merged here. The command line takes more."

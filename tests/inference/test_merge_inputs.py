@@ -10,7 +10,8 @@ import pytest
 from inference import mergeinputs
 from inference.mergeinputs import NoInput, find
 from registry import catalog
-from registry.models import File
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry
+from registry.models import File, TensorIndex
 from tests.factories import BlobFactory, EntryFactory, FileFactory, VersionFactory
 from tests.intake import drain, upload_path
 from tests.merges import checkpoint
@@ -99,11 +100,28 @@ def test_a_ready_checkpoint_has_its_directory(creator: Any, tmp_path: Path) -> N
     assert len(find(creator, "a", file.pk).directory.tensors) > 1000
 
 
+def listed(owner: Any, count: int, name: str = "{}") -> File:
+    """A file whose scan found so many tensors, and whose detection says that one of them is the model's."""
+    file: File = FileFactory(version__entry__owner=owner, blob__detected={"tensors": 1})
+    rows = tuple(TensorEntry((name.format(number),), "F16", (0,), 0, 0, (1,)) for number in range(count))
+    assert file.blob is not None
+    TensorIndex.keep(file.blob, TensorDirectory("safetensors", (Storage("x", 0, 0),), rows, {}).to_json())
+    return file
+
+
 def test_files_of_very_many_tensors_do_not_keep_a_request_busy(creator: Any) -> None:
-    files = [FileFactory(version__entry__owner=creator, blob__detected={"tensors": count}) for count in (59_999, 1, 2)]
-    inputs = [find(creator, role, file.pk) for role, file in zip("abc", files, strict=True)]
+    inputs = [find(creator, role, listed(creator, count).pk) for role, count in zip("abc", (59_999, 1, 2), strict=True)]
     mergeinputs.check_counts(inputs[:2])
     with pytest.raises(NoInput, match="60,002 tensors together") as caught:
+        mergeinputs.check_counts(inputs)
+    assert caught.value.code == "merge:too-many-tensors"
+
+
+def test_lists_that_are_long_are_not_even_unpacked_to_be_counted(creator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [find(creator, role, listed(creator, 5_000, "model_ema." + "x" * 600 + "{}").pk) for role in "abc"]
+    mergeinputs.check_counts(inputs[:1])
+    monkeypatch.setattr(TensorIndex, "directory", property(lambda _: pytest.fail("unpacked")))
+    with pytest.raises(NoInput, match="too many tensors") as caught:
         mergeinputs.check_counts(inputs)
     assert caught.value.code == "merge:too-many-tensors"
 
