@@ -11,7 +11,7 @@ from registry.formats.directory import TensorDirectory
 from registry.formats.plaintext import printable
 from scanner.pickles.limits import LIMITS, Budget
 
-SCANNER_VERSION = "1.1.0"
+SCANNER_VERSION = "1.1.1"
 """Bumped with every change to what the scanner accepts: verdicts are kept per (bytes, scanner, policy)."""
 
 Step = tuple[int, str, str]

@@ -21,7 +21,10 @@ STEPS = 100_000
 """Opcodes that are followed; no text and no header of another format happens to hold a hundred."""
 
 _CALLS = frozenset(b"Rob\x81\x92i")
-_HIDDEN_IMPORTS = frozenset({"P-EXT", "P-DYNGLOBAL"})
+_BY_NUMBER, _BY_VALUE = "P-EXT", "P-DYNGLOBAL"
+"""Imports whose names are not written down. Those by number find nothing, and loading ends, unless something was imported that fills the
+registry (copyreg): a safetensors header of 130 bytes begins with such a number and means no harm.
+"""
 _PLAIN = re.compile(rb"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 """What the name of a module or of something in it looks like: any other is not found, and loading ends there."""
 _DIGITS = re.compile(rb"[0-9a-fA-FxXoOL_+\s-]*")
@@ -60,7 +63,8 @@ def read_as_pickle(window: Window, around: Report) -> Trial:
                 break
     except FormatError as error:
         limit = error if error.code == "P-LIMIT" else None
-    hidden = any(finding.code in _HIDDEN_IMPORTS for finding in report.findings)
+    found = {finding.code for finding in report.findings}
+    hidden = _BY_VALUE in found or (_BY_NUMBER in found and bool(report.imports))
     called |= bool(report.imports) and stream.calls > 0
     return Trial(tuple(report.imports), hidden, called, fills, limit, report.opcodes)
 
@@ -131,4 +135,6 @@ class _Loose(Stream):
         return b""
 
     def open_frame(self, count: int) -> None:
-        raise LimitExceeded("P-LIMIT", "It goes on as a pickle with frames.", offset=self.mark)
+        """A frame that ends behind the file ends C's unpickler; the one in Python has no frame then and reads on, and so do we."""
+        if count <= self.left:
+            raise LimitExceeded("P-LIMIT", "It goes on as a pickle with frames.", offset=self.mark)

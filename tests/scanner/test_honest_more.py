@@ -50,3 +50,17 @@ def test_no_turned_writing_reaches_the_report() -> None:
     report = scan(io.BytesIO(doubles.payload_under_a_turned_name()), name="pack.zip")
     assert report.imports
     assert "\\u202e" not in json.dumps(report.to_json())
+
+
+def unpadded(length: int) -> bytes:
+    """A safetensors file as writers made it before headers were padded: of any length, here by what its metadata says."""
+    parts = '{"__metadata__":{"made_by":"%s"},"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}'
+    header = (parts % ("x" * (length - len(parts) + 2))).encode()
+    assert len(header) == length
+    return length.to_bytes(8, "little") + header + b"\0\0"
+
+
+def test_a_header_of_any_length_is_no_pickle() -> None:
+    """The lowest byte of the length is the first of the file, and so the first opcode of a pickle: EXT1 for 130."""
+    verdicts = {length: scan(io.BytesIO(unpadded(length)), name="a.safetensors").verdict for length in range(110, 110 + 512)}
+    assert {length for length, verdict in verdicts.items() if verdict != "success"} == set()
