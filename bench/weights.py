@@ -75,6 +75,8 @@ class Taken:
 
 OURS, OURS_CHECKED, OURS_HUB = "ours", "ours, re-read and compared", "ours as in the hub: locked child, re-read"
 """The engine alone; with its result read back from the disk and compared; and both in the locked child, as every conversion of the hub."""
+OURS_LISTED = "ours, without the hash of tensors"
+"""The hashes that the targets list: SHA256, AutoV1-3, BLAKE3, CRC32. The hub always takes the hash of tensors besides."""
 
 
 def peer(method: str, *paths: Path) -> tuple[str, ...]:
@@ -107,10 +109,11 @@ def _hashed(files: Callable[[str], Path], out: Path) -> Case:
     source, target = files("plain"), out / "out.safetensors"
     ways = (
         Way("HF convert.py's method, no hash", peer("hf_convert", source, target)),
+        Way(OURS_LISTED, ours("convert", source, target, "--no-check", "--listed")),
         Way(OURS, ours("convert", source, target, "--no-check")),
         Way(OURS_HUB, ours("convert", source, target, "--locked")),
     )
-    targets = (Target(OURS, "HF convert.py's method, no hash", 0.5), Target(OURS_HUB, "HF convert.py's method, no hash", 0.5))
+    targets = tuple(Target(title, "HF convert.py's method, no hash", 0.5) for title in (OURS_LISTED, OURS, OURS_HUB))
     return Case("hashed", "full conversion and all hashes of the output", (source,), ways, targets)
 
 
@@ -118,10 +121,11 @@ def _pruned(files: Callable[[str], Path], out: Path) -> Case:
     source, target = files("plain"), out / "out.safetensors"
     ways = (
         Way("torch, then a read a hash", peer("chain_pruned_half", source, target)),
+        Way(OURS_LISTED, ours("convert", source, target, "--variant", "weights:fp16", "--no-check", "--listed")),
         Way(OURS, ours("convert", source, target, "--variant", "weights:fp16", "--no-check")),
         Way(OURS_HUB, ours("convert", source, target, "--variant", "weights:fp16", "--locked")),
     )
-    targets = tuple(Target(title, "torch, then a read a hash", 0.30) for title in (OURS, OURS_HUB))
+    targets = tuple(Target(title, "torch, then a read a hash", 0.30) for title in (OURS_LISTED, OURS, OURS_HUB))
     return Case("pruned", "pruned fp16 and all hashes", (source,), ways, targets, MAX_RSS_CASTING_MB)
 
 
@@ -134,10 +138,11 @@ def _variants(files: Callable[[str], Path], out: Path) -> Case:
     arguments = [source, *targets_of, *(word for variant in VARIANTS for word in ("--variant", variant))]
     ways = (
         Way("torch mmap, then a read a hash", peer("variants_separately", source, *targets_of)),
+        Way(OURS_LISTED, ours("convert", *arguments, "--no-check", "--listed")),
         Way(OURS, ours("convert", *arguments, "--no-check")),
         Way(OURS_HUB, ours("convert", *arguments, "--locked")),
     )
-    targets = tuple(Target(title, "torch mmap, then a read a hash", 0.40, cpu=True) for title in (OURS, OURS_HUB))
+    targets = tuple(Target(title, "torch mmap, then a read a hash", 0.40, cpu=True) for title in (OURS_LISTED, OURS, OURS_HUB))
     title = "full, no-EMA fp32, no-EMA fp16, EMA-only fp16, and all hashes of each"
     return Case("variants", title, (source,), ways, targets, MAX_RSS_CASTING_MB)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from inference.weights import convert
 from inference.weights.locked import Wanted, convert_locked
 from inference.weights.recipe import Recipe
+from registry.formats import hashes
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.formats.safetensors import read_safetensors
@@ -31,6 +32,15 @@ def recipe(text: str) -> Recipe:
     return Recipe(keep, precision or "keep")  # type: ignore[arg-type]
 
 
+class NoContents:
+    """In the place of the hash of tensors (`ContentHash`), where only the hashes of the file that peers know are to be taken."""
+
+    given_up = True
+
+    def finish(self) -> tuple[None, tuple[()]]:
+        return None, ()
+
+
 def run_convert(asked: argparse.Namespace) -> None:
     source, *targets = asked.paths
     recipes = [recipe(text) for text in asked.variant or ["all:keep"]]
@@ -41,6 +51,8 @@ def run_convert(asked: argparse.Namespace) -> None:
             if isinstance(made, FormatError):
                 raise made
         return
+    if asked.listed:
+        hashes.ContentHash = NoContents  # type: ignore[assignment,misc]
     rows = [(each, target, None) for target, each in zip(targets, recipes, strict=True)]
     convert.convert_many(source, directory, rows, hashes=asked.hashes, check=asked.check)
 
@@ -69,6 +81,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--variant", action="append")
     parser.add_argument("--locked", action="store_true")
+    parser.add_argument("--listed", action="store_true", help="SHA256, AutoV1-3, BLAKE3 and CRC32, without the hash of tensors")
     parser.add_argument("--no-hashes", dest="hashes", action="store_false")
     parser.add_argument("--no-check", dest="check", action="store_false")
     asked = parser.parse_args()

@@ -33,9 +33,12 @@ def program() -> pathlib.Path:
 
 
 class Seaweed:
-    """One server in `DATA/s3`."""
+    """One server in `DATA/s3`. `volume_mb`: it sets so much room aside at a time, several times for every bucket, and refuses to
+    write when the disk has no more.
+    """
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, volume_mb: int = 1024) -> None:
+        self.volume_mb = volume_mb
         self.folder = folder
         self.path = folder.path / "s3"
         self.path.mkdir(exist_ok=True, mode=0o700)
@@ -91,7 +94,7 @@ class Seaweed:
             f"-master.port={self.port + 1}",
             "-master.telemetry=false",  # the default sends statistics to the vendor
             "-master.electionTimeout=1s",  # the default makes a restart wait for some twenty seconds
-            "-master.volumeSizeLimitMB=1024",
+            f"-master.volumeSizeLimitMB={self.volume_mb}",
             f"-volume.port={self.port + 2}",
             "-volume.max=0",
             "-volume.preStopSeconds=1",

@@ -64,7 +64,7 @@ class Stores:
         self.fleet = fleet
         self.postgres = Postgres(self.folder, FAST_POSTGRES)
         self.valkey = Valkey(self.folder)
-        self.seaweed = Seaweed(self.folder)
+        self.seaweed = Seaweed(self.folder, volume_mb=64)  # tests make dozens of buckets and fill none
 
     def start(self) -> None:
         """Start all three; S3 takes longest and is waited for in `finish`."""

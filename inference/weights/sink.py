@@ -106,6 +106,17 @@ class Sink:
             if self._filled == self._block_size:
                 self._flush()
 
+    def room(self, most: int) -> memoryview:
+        """Memory for the next bytes, at most so many and never none: whoever fills it says so by `filled` and saves a copy."""
+        return self._block[self._filled : min(self._filled + most, self._block_size)]
+
+    def filled(self, size: int, crc: int) -> None:
+        """The first `size` bytes of `room` are the next ones; `crc` is the CRC32 of the section up to and with them."""
+        self._crc = crc
+        self._filled += size
+        if self._filled == self._block_size:
+            self._flush()
+
     def _flush(self) -> None:
         view = self._block[: self._filled]
         futures = [self._writer.submit(self._write_block, view, self._offset)]

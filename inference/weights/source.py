@@ -113,6 +113,10 @@ class Source:
         """Whether reading this tensor reads every byte of its storage in order, so that a CRC can be had on the way."""
         return entry.contiguous and entry.offset == 0 and entry.nbytes == self.storage_of(entry).size
 
+    def fill(self, entry: TensorEntry, at: int, view: memoryview) -> None:
+        """Fills `view` with a contiguous tensor's bytes from its byte `at` on."""
+        self.read_into(self._directory.byte_range(entry)[0] + at, view)
+
     def chunks(self, entry: TensorEntry) -> Iterator[Array]:
         """The tensor's elements in C order as one-dimensional arrays of its numpy type. An array is valid until the next is asked for."""
         if entry.contiguous:
