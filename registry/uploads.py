@@ -141,7 +141,7 @@ def _queue(upload: Upload) -> File:
         with transaction.atomic():
             upload.completed_at = timezone.now()
             upload.save(update_fields=["completed_at"])
-            timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} parts.")
+            timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} part{'s' * (upload.part_count != 1)}.")
             lifecycle.advance(file, FileState.QUEUED)
     except lifecycle.LostRace:
         file.refresh_from_db()
