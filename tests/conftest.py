@@ -96,6 +96,16 @@ def write_token(creator: Any) -> str:
     return Token.issue(creator, "tests", "write")[1]
 
 
+@pytest.fixture
+def broker(settings: Any) -> Iterator[str]:
+    """The real broker, its queues emptied before and after."""
+    from tests.intake import empty_queues
+
+    empty_queues()
+    yield settings.CELERY_BROKER_URL
+    empty_queues()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests go last: Playwright leaves a running event loop in this thread, in which `asyncio.run` of others would fail."""
     items.sort(key=lambda item: "tests/hub/web/" in item.path.as_posix())

@@ -16,12 +16,11 @@ from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.identify.detect import SAID, identify
 from registry.identify.keys import unwrap
+from registry.places import FOLDERS
 
 OURS = "weighhouse."
 EMBEDDED_HASHES = frozenset({"sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256"})
 """Hashes of the source that its metadata carries: wrong for anything derived, and A1111 believes the first unread."""
-FOLDERS = frozenset({"ss_dataset_dirs", "ss_reg_dataset_dirs"})
-"""Names of folders on the trainer's machine, which no loader reads (kohya's train_util.py)."""
 
 START = r"(?:[A-Za-z]:[\\/]|\\\\[\w.$-]+\\|~/|/[\w.$ -]+/)"
 PLACE = re.compile(START + r"[^\r\n]*")

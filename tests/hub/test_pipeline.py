@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,8 @@ from registry.models import File, TimelineStep
 from scanner.models import ScanReport
 from tests import tiny
 from tests.factories import FileFactory, VersionFactory
-from tests.intake import TASKS, drain, upload_path
+from tests.intake import TASKS, drain, empty_queues, upload_path
 from tests.processes import celery_worker, kill_group, start_python, wait_until
-
-
-@pytest.fixture
-def broker(settings: Any) -> Iterator[str]:
-    """The real broker, its queues emptied before and after."""
-    _empty()
-    yield settings.CELERY_BROKER_URL
-    _empty()
-
-
-def _empty() -> None:
-    with app.connection_for_write() as connection:
-        client = connection.default_channel.client
-        client.delete("gpu", *client.keys("cpu*"))  # one list per priority
 
 
 @pytest.mark.parametrize("model", pipeline.LIVES)
@@ -63,7 +48,7 @@ def test_a_move_nudges_a_worker_when_it_commits(broker: str) -> None:
 def test_a_lost_message_is_sent_again_once_it_is_due(broker: str) -> None:
     file = FileFactory(state="queued")
     assert pipeline.sweep()["sent"] == 1
-    _empty()
+    empty_queues()
     assert pipeline.sweep()["sent"] == 0
     File.objects.filter(pk=file.pk).update(send_after=timezone.now() - timedelta(seconds=1))
     assert pipeline.sweep()["sent"] == 1

@@ -14,7 +14,6 @@ from django.utils import timezone
 from safetensors.numpy import save_file
 
 from hub import pipeline
-from hub.celery import app
 from inference import merger, merges
 from inference.merges import NoMerge
 from inference.models import Derivative, Merge
@@ -23,7 +22,7 @@ from registry.lifecycle import LostRace
 from registry.models import Blob, Entry, File, Version
 from scanner.models import ScanReport
 from tests.factories import EntryFactory
-from tests.intake import TASKS, drain
+from tests.intake import TASKS, drain, empty_queues
 from tests.merges import checkpoint, wanted, worked
 from tests.processes import celery_worker, kill_group, wait_until
 
@@ -290,22 +289,8 @@ def test_inputs_on_s3_are_merged_too(s3_stores: None, creator: Any, stranger: An
     assert storage.exists(merge.result.blob)
 
 
-@pytest.fixture
-def broker(settings: Any) -> Iterator[str]:
-    """The real broker, its queues emptied before and after."""
-    _empty()
-    yield settings.CELERY_BROKER_URL
-    _empty()
-
-
-def _empty() -> None:
-    with app.connection_for_write() as connection:
-        client = connection.default_channel.client
-        client.delete("gpu", *client.keys("cpu*"))
-
-
 def test_merges_wait_behind_uploads_and_before_rescans(broker: str, creator: Any, a: File, b: File) -> None:
-    _empty()
+    empty_queues()
     wanted(creator, a, b)
     counts = [pipeline.waiting_messages("cpu", priority) for priority in (pipeline.FIRST, pipeline.LATER, pipeline.LAST)]
     assert counts == [0, 1, 0]

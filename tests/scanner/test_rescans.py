@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from django.test import Client
 from django.utils import timezone
 
 from hub import pipeline
-from hub.celery import app
 from registry import catalog, lifecycle, storage
 from registry.formats.hashes import hash_file
 from registry.models import Blob, File, Version
@@ -302,20 +300,6 @@ def test_a_dead_workers_rescan_is_taken_up_again(version: Version, tmp_path: Pat
     assert pipeline.sweep()["reclaimed"] == 1
     drain()
     assert (Rescan.objects.get().state, now(file).blob.verdict_key) == ("done", verdicts.verdict_key())
-
-
-@pytest.fixture
-def broker(settings: Any) -> Iterator[str]:
-    """The real broker, its queues emptied before and after."""
-    _empty()
-    yield settings.CELERY_BROKER_URL
-    _empty()
-
-
-def _empty() -> None:
-    with app.connection_for_write() as connection:
-        client = connection.default_channel.client
-        client.delete("gpu", *client.keys("cpu*"))
 
 
 def test_a_thousand_old_verdicts_do_not_flood_the_queue(broker: str) -> None:
