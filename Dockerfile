@@ -16,12 +16,13 @@ FROM python:3.11-slim-bookworm
 ARG WEIGH_TORCH_INDEX=""
 ENV PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=hub.settings WEIGH_DATA=/data WEIGH_STATIC_ROOT=/srv/static
 WORKDIR /srv/weighhouse
-COPY constraints.txt requirements-web.txt requirements.txt ./
+COPY constraints.txt requirements-web.txt requirements.txt requirements-clip.txt ./
 RUN pip install --no-cache-dir uv==0.13.9 \
     && if [ -n "$WEIGH_TORCH_INDEX" ]; then \
         uv pip install --system --no-cache --no-deps --index-url "$WEIGH_TORCH_INDEX" "$(grep '^torch==' requirements.txt)"; \
     fi \
-    && uv pip install --system --no-cache --compile-bytecode -r requirements.txt
+    && uv pip install --system --no-cache --compile-bytecode -r requirements.txt \
+    && uv pip install --system --no-cache --no-deps -r requirements-clip.txt
 RUN groupadd --gid 10001 weighhouse \
     && useradd --uid 10001 --gid weighhouse --create-home --shell /usr/sbin/nologin weighhouse \
     && install -d -o weighhouse -g weighhouse -m 0750 /data

@@ -13,9 +13,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hub.celery import app
-from inference.models import Derivative, Merge
+from inference.models import Derivative, Merge, Render
 from registry import lifecycle, uploads
-from registry.lifecycle import DerivativeState, FileState, MergeState, RescanState
+from registry.lifecycle import DerivativeState, FileState, MergeState, RenderState, RescanState
 from registry.models import File
 from scanner.models import Rescan
 
@@ -41,9 +41,10 @@ TABLE: dict[tuple[type, str], Stage] = {
     (File, FileState.DANGER): Stage("scanner.seal", "cpu"),
     (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
     (Merge, MergeState.WANTED): Stage("inference.merge", "cpu", LATER),
+    (Render, RenderState.WANTED): Stage("inference.render", "gpu"),
     (Rescan, RescanState.WANTED): Stage("scanner.rescan", "cpu", LAST),
 }
-LIVES = (File, Derivative, Merge, Rescan)
+LIVES = (File, Derivative, Merge, Render, Rescan)
 
 SEND_AGAIN_AFTER = timedelta(seconds=45)
 """A row that still waits this long after a worker was told of it is sent again: within a minute, as promised."""

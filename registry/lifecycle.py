@@ -69,6 +69,14 @@ class MergeState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+class RenderState(models.TextChoices):
+    WANTED = "wanted"
+    RENDERING = "rendering"
+    MADE = "made"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 @dataclass(frozen=True)
 class Life:
     """One life as a table.
@@ -144,6 +152,21 @@ MERGE_LIFE = Life(
     waits_for_people=frozenset({M.FAILED}),
     ends=frozenset({M.MADE, M.CANCELLED}),
     failed=M.FAILED,
+)
+
+P = RenderState
+RENDER_LIFE = Life(
+    moves={
+        P.WANTED: frozenset({P.RENDERING, P.CANCELLED}),
+        P.RENDERING: frozenset({P.MADE, P.WANTED, P.FAILED, P.CANCELLED}),
+        P.MADE: frozenset({P.WANTED}),
+        P.FAILED: frozenset({P.WANTED}),
+        P.CANCELLED: frozenset(),
+    },
+    leased={P.RENDERING: P.WANTED},
+    waits_for_people=frozenset({P.FAILED}),
+    ends=frozenset({P.MADE, P.CANCELLED}),
+    failed=P.FAILED,
 )
 
 

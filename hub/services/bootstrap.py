@@ -25,6 +25,7 @@ UV = "uv==0.13.9"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 WEB, FULL, TESTS = "requirements-web.txt", "requirements.txt", "requirements-dev.txt"
 EMBEDDED = "requirements-embedded.txt"
+CLIP = "requirements-clip.txt"  # what rendering reads of a wheel that would pull in a second torch's worth of packages
 
 
 def run(command: list[str | Path], what: str, env: dict[str, str] | None = None) -> None:
@@ -71,7 +72,8 @@ def make_venv() -> None:
 def stamp_of(listings: tuple[str, ...]) -> str:
     """Digest of everything that decides what an installation of some requirements files brings."""
     digest = hashlib.sha256(f"{platform.python_version()} {os.environ.get('WEIGH_TORCH_INDEX', '')}".encode())
-    for path in [ROOT / "constraints.txt", *(path for listing in listings for path in closure(ROOT / listing))]:
+    clip = (CLIP,) if listings[0] in (FULL, TESTS) else ()
+    for path in [ROOT / "constraints.txt", *(path for listing in (*listings, *clip) for path in closure(ROOT / listing))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -114,6 +116,8 @@ def install(*listings: str) -> None:
         torch = re.findall(r"^torch==\S+", (ROOT / FULL).read_text(), re.MULTILINE)
         fetch(["--no-deps", "--index-url", index, *torch], environment)
     fetch([part for listing in listings for part in ("-r", ROOT / listing)], environment)
+    if listings[0] in (FULL, TESTS):
+        fetch(["--no-deps", "-r", ROOT / CLIP], environment)
     stamp.write_text(wanted)
     say("Python packages installed")
 
