@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from hub.web import (
@@ -15,6 +15,7 @@ from hub.web import (
     merges,
     modelpage,
     moderation,
+    pictures,
     scanpage,
     site,
     tensors,
@@ -58,6 +59,7 @@ urlpatterns = [
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),
     path("file/<int:pk>/variants", variants.ask, name="ask-variant"),
+    re_path(r"^pictures/(?P<sha256>[0-9a-f]{64})/(?P<size>[\w=,.-]{1,80})/(?P<name>[\w.-]{1,150})$", pictures.send, name="picture-bytes"),
     path("moderation", moderation.desk, name="moderation"),
     path("moderation/releases/<int:pk>/withdraw", moderation.withdraw, name="withdraw-release"),
     path("moderation/disagreements/<int:pk>/settle", moderation.settle, name="settle-disagreement"),

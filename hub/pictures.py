@@ -1,0 +1,68 @@
+"""Addresses of rendered pictures, and who may see one. One answer for pages and protocols; sending is `hub/web/pictures.py`'s.
+
+An address holds the SHA-256 of what it leads to, so it can be kept for ever. `width=450` and `original=true` stand in it as in
+Civitai's addresses, because its clients rewrite them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from hub import thumbnails
+from inference.models import Picture, Purpose, Shot
+from registry import queries
+from registry.models import Visibility
+
+SMALL = thumbnails.WIDTHS[0]
+_WIDTH = re.compile(r"(?:^|,)width=(\d{1,5})(?:,|$)")
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
+MAX_STEM = 80
+
+
+def path(sha256: str, width: int | None, stem: str) -> str:
+    """Path of the original (`width` None), or of a small picture of a width of `thumbnails.WIDTHS`; `stem` is what it is saved as."""
+    name = _UNFIT.sub("-", stem)[:MAX_STEM].strip("-") or "picture"
+    return f"/pictures/{sha256}/original=true/{name}.png" if width is None else f"/pictures/{sha256}/width={width}/{name}.webp"
+
+
+def original(picture: Picture, stem: str) -> str:
+    return path(picture.sha256, None, stem)
+
+
+def small(picture: Picture, stem: str) -> tuple[str, int, int]:
+    """(path, width, height) of what lists show: the original where it is small itself."""
+    width = thumbnails.width_for(picture, SMALL)
+    if width is None:
+        return original(picture, stem), picture.width, picture.height
+    return path(picture.sha256, width, stem), *thumbnails.size_of(picture, width)
+
+
+def wanted_width(size: str) -> int | None:
+    """What the middle of an address asks for: pixels, None for the original."""
+    found = _WIDTH.search(size)
+    return int(found[1]) if found else None
+
+
+def shown_to_all() -> QuerySet[Shot]:
+    """Shots of previews that everybody may see who knows where: of published versions of entries that are not private."""
+    live = queries.published_versions().filter(entry__deleted_at=None).exclude(entry__visibility=Visibility.PRIVATE)
+    return Shot.objects.filter(render__purpose=Purpose.PREVIEW, render__version__in=live)
+
+
+def is_public(picture: Picture) -> bool:
+    return shown_to_all().filter(picture=picture).exists()
+
+
+def may_see(user: Any, picture: Picture) -> bool:
+    """Whether this user may see a picture that is not public: whoever asked for it, the owner of the version, moderators."""
+    if not user or not user.is_authenticated:
+        return False
+    return (
+        queries.is_moderator(user)
+        or picture.shots.filter(  # type: ignore[attr-defined]
+            Q(render__owner=user) | Q(render__purpose=Purpose.PREVIEW, render__version__entry__owner=user)
+        ).exists()
+    )

@@ -1,0 +1,66 @@
+"""Sends rendered pictures and their small copies, to whom they may be shown. Addresses and the rule are `hub.pictures`'."""
+
+from __future__ import annotations
+
+import logging
+
+from django.core.files.storage import storages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.views.decorators.http import require_safe
+
+from hub import pictures, thumbnails
+from hub.downloads import SANDBOX
+from inference.models import Picture
+from registry import storage
+
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+
+log = logging.getLogger(__name__)
+
+
+@require_safe
+def send(request: HttpRequest, sha256: str, size: str, name: str) -> HttpResponse:
+    """A picture by its digest. Whoever may not see it is told what they are told of a digest that nobody made."""
+    picture = Picture.objects.filter(sha256=sha256).first()
+    if picture is None:
+        raise Http404
+    public = pictures.is_public(picture)  # asked first: then no session is touched, and the answer is the same for everybody
+    if not public and not pictures.may_see(request.user, picture):
+        raise Http404
+    width = thumbnails.width_for(picture, pictures.wanted_width(size) or picture.width)
+    response = _bytes_of(request, picture, width)
+    response["Cache-Control"] = FOR_EVER if public else ASK_AGAIN
+    response["Content-Disposition"] = f'inline; filename="{name.rpartition(".")[0] or name}.{"png" if width is None else "webp"}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = SANDBOX
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Cross-Origin-Resource-Policy"] = "cross-origin" if public else "same-origin"
+    return response
+
+
+def _bytes_of(request: HttpRequest, picture: Picture, width: int | None) -> HttpResponse:
+    """From local disk by the layer below or nginx; from S3 through here, because a signed address could be kept for hours only."""
+    etag = f'"{picture.sha256}"' if width is None else f'"{picture.sha256}-w{width}"'
+    try:
+        name = picture.stored_name if width is None else thumbnails.ensure(picture, width)
+        response = _found(request, name, etag)
+    except (OSError, thumbnails.NotAPicture):
+        log.exception("picture %s cannot be sent", picture.pk)
+        raise Http404 from None
+    response["ETag"] = etag
+    response["Content-Type"] = "image/png" if width is None else "image/webp"
+    return response
+
+
+def _found(request: HttpRequest, name: str, etag: str) -> HttpResponse:
+    if storage.on_disk("media") is not None:
+        if not storages["media"].exists(name):
+            raise FileNotFoundError(name)
+        response = HttpResponse()
+        response["X-Accel-Redirect"] = f"/protected/media/{name}"
+        return response
+    if etag in request.headers.get("If-None-Match", ""):
+        return HttpResponseNotModified()
+    with storages["media"].open(name) as file:
+        return HttpResponse(file.read())
