@@ -121,7 +121,7 @@ def _plan_module(
     for entry in weights:
         done.append(_fitted(role, module, {"diff": entry}, targets.find(module), strength, alphas))
     if set(parts) - SCALARS:
-        if _flavour(parts) is None:
+        if flavour_of(parts) is None:
             report.not_understood += len(parts)
             report.miss(module)
             return
@@ -134,7 +134,7 @@ def _plan_module(
         report.baked += bool(done)
 
 
-def _flavour(parts: dict[str, TensorEntry]) -> str | None:
+def flavour_of(parts: dict[str, TensorEntry]) -> str | None:
     """The formula that these factors belong to, or None: a form that is not known, or one with parts that are not."""
     has = set(parts) - SCALARS - {"dora"}
     if {"down", "up"} <= has and has <= {"down", "up", "mid"}:
@@ -160,13 +160,13 @@ def _fitted(
     if target is None or not target.part_shape:
         return None
     rows, width = target.part_shape[0], prod(target.part_shape[1:])
-    flavour = _flavour(parts) or ""
+    flavour = flavour_of(parts) or ""
     shapes = {part: entry.shape for part, entry in parts.items()}
     sound = all(entry.dtype in CASTABLE for entry in parts.values()) and all(prod(shapes[part]) == 1 for part in SCALARS & set(parts))
     given = FITS[flavour](shapes, rows, width) if sound else None
     if given is None and sound and "dora" not in parts and _sees_more(target):
         given = FITS[flavour](shapes, rows, LATENT_CHANNELS * prod(target.part_shape[2:]))
-    if given is None or not _dora_fits(shapes.get("dora"), target.part_shape):
+    if given is None or not dora_fits(shapes.get("dora"), target.part_shape):
         sentence = (
             f"{label(role)} does not fit model A: its factors for {printable(module)} do not give a weight of {list(target.part_shape)}. "
             "It was made for another model."
@@ -256,7 +256,7 @@ def _fits_diff(shapes: dict[str, Shape], rows: int, width: int) -> int | None:
 FITS = {"lora": _fits_lora, "loha": _fits_loha, "lokr": _fits_lokr, "diff": _fits_diff}
 
 
-def _dora_fits(scale: Shape | None, shape: Shape) -> bool:
+def dora_fits(scale: Shape | None, shape: Shape) -> bool:
     """A magnitude for each output row ([out], [out, 1, ...]) or, in LyCORIS's older form, for each input channel ([1, in, ...])."""
     if scale is None:
         return True
