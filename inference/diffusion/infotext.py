@@ -25,6 +25,7 @@ MAX_PAIRS_LINE = 100_000
 MAX_PAIRS = 500
 MAX_JSON_VALUES = 20
 NEGATIVE = "Negative prompt:"
+TAGS = {LORA: "lora", HYPERNETWORK: "hypernet"}
 OLD_SCHEDULES = ("Karras", "Exponential")
 """Schedules that stood behind the sampler's name before webui 1.9 ("DPM++ 2M Karras")."""
 
@@ -67,8 +68,8 @@ class Facts:
 def facts(files: Sequence[JobFile], shot: Shot, extra: Mapping[str, Value] | None = None) -> Facts:
     """What one shot of a job is made of; `files` are `Job.files`.
 
-    Networks that the shot has but its prompt does not call get their tags there, as A1111 needs them to do the same again. Embeddings
-    count where their word stands in a prompt.
+    The prompt calls each network that acted, and at its strength, as A1111 needs it to do the same again. Embeddings count where their
+    word stands in a prompt.
     """
     used = [(files[one.file], one) for one in shot.addons]
     words = f"{shot.prompt}\n{shot.negative_prompt}".casefold()
@@ -97,15 +98,18 @@ def facts(files: Sequence[JobFile], shot: Shot, extra: Mapping[str, Value] | Non
 
 
 def _with_tags(prompt: str, used: Iterable[tuple[JobFile, AddOn]]) -> str:
-    """The prompt with a tag for every network; `<lora:name:text:unet>` where the strengths differ."""
-    tags = []
-    for file, one in used:
-        kind = {LORA: "lora", HYPERNETWORK: "hypernet"}.get(file.role)
-        if kind is None or re.search(rf"<(?:lora|lyco|hypernet):{re.escape(file.name)}[:>]", prompt):
-            continue
-        differs = one.text_strength is not None and one.text_strength != one.strength
-        tags.append(f"<{kind}:{file.name}:{f'{_number(one.text_strength or 0)}:' if differs else ''}{_number(one.strength)}>")
-    return " ".join([prompt, *tags]) if prompt else " ".join(tags)
+    """The prompt with a tag for every network that acted, and no other: what is called otherwise, or at another strength, goes."""
+    tags = {_tag(file, one) for file, one in used if file.role in TAGS}
+    kept = _TAG.sub(lambda tag: tag[0] if tag[0] in tags else "", prompt)
+    missing = [tag for tag in sorted(tags) if tag not in kept]
+    return " ".join([kept.strip(), *missing]) if kept.strip() else " ".join(missing)
+
+
+def _tag(file: JobFile, one: AddOn) -> str:
+    """`<lora:name:strength>`, or `<lora:name:text:unet>` where the strengths differ."""
+    differs = one.text_strength is not None and one.text_strength != one.strength
+    text = f"{_number(one.text_strength or 0)}:" if differs else ""
+    return f"<{TAGS[file.role]}:{file.name}:{text}{_number(one.strength)}>"
 
 
 def write(said: Facts) -> str:

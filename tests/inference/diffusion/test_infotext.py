@@ -170,9 +170,9 @@ FILES = (
 
 def test_the_facts_of_a_shot() -> None:
     addons = (AddOn(1, 0.5, 0.25), AddOn(2, 1.0), AddOn(3), AddOn(4), AddOn(5), AddOn(6, 0.7))
-    shot = Shot("a cat <lora:two:0.9>", "glow", width=128, height=64, addons=addons)
+    shot = Shot("a <lora:two:1>cat <lora:other:0.9><lora:two:0.2>", "glow", width=128, height=64, addons=addons)
     made = facts(FILES, shot, {"Hub model": 3})
-    assert made.prompt == "a cat <lora:two:0.9> <lora:pix:el,s:0.25:0.5> <hypernet:hyper:0.7>"
+    assert made.prompt == "a <lora:two:1>cat <hypernet:hyper:0.7> <lora:pix:el,s:0.25:0.5>"
     assert (made.model, made.vae, made.embeddings) == ("base", "soft", {"Glow": "f" * 64})
     said = parse(write(made))
     assert said["Lora hashes"] == f"pixels: {'c' * 12}, two: {'e' * 12}"
