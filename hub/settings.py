@@ -211,6 +211,14 @@ CELERY_BEAT_SCHEDULE = {
 LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)
 SCAN_TIMEOUT_SECONDS = env.int("WEIGH_SCAN_TIMEOUT_SECONDS", default=60)
 SCAN_SECOND_OPINIONS = env.bool("WEIGH_SECOND_OPINIONS", default=True)
+PREVIEWS = env.bool("WEIGH_PREVIEWS", default=True)  # False: nothing is rendered unasked
+CPU_RENDER_MAX_BYTES = env.int("WEIGH_CPU_RENDER_MAX_BYTES", default=300 * 10**6)  # weights that a worker without a GPU takes on
+RENDER_CACHE_BYTES = env.int("WEIGH_RENDER_CACHE_BYTES", default=30 * 2**30)  # weights that a worker keeps at hand where the store is S3
+RENDER_MAX_PIXELS = env.int("WEIGH_RENDER_MAX_PIXELS", default=0)  # 0: 2048x2048 where a worker with a GPU runs, else 1024x1024
+RENDER_MAX_PICTURES = env.int("WEIGH_RENDER_MAX_PICTURES", default=16)
+RENDER_MAX_STEPS = env.int("WEIGH_RENDER_MAX_STEPS", default=100)
+RENDER_OPEN_PER_USER = env.int("WEIGH_RENDER_OPEN_PER_USER", default=3)
+RENDER_PICTURES_PER_DAY = env.int("WEIGH_RENDER_PICTURES_PER_DAY", default=500)
 CLAMD_SOCKET = env("CLAMD_SOCKET", default="")  # path of a ClamAV daemon's unix socket; empty: no virus scanner
 
 # --- API ----------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from inference import previews
 from inference.models import Derivative
 from inference.weights.locked import Made as Converted
 from inference.weights.locked import Wanted, convert_locked
@@ -59,10 +60,11 @@ def _keep_outcome(file: File, made: Made) -> None:
 
 @transaction.atomic
 def _become_ready(file: File) -> None:
-    """Ready and its variants wanted, both or neither."""
+    """Ready and its variants wanted, both or neither; previews of its version are planned afterwards."""
     lifecycle.advance(file, FileState.READY)
     timeline.mark(file, "ready")
     want_variants(file)
+    previews.want_later(file.version_id)
 
 
 def want_variants(file: File) -> None:

@@ -178,6 +178,24 @@ class PreviewSettings(models.Model):
         return f"previews of version {self.version_id}"
 
 
+class PreviewPlan(models.Model):
+    """What was last decided about a version's previews: the render that makes them, or the sentence that says why there is none."""
+
+    version = models.OneToOneField(Version, models.CASCADE, related_name="preview_plan", primary_key=True)
+    render = models.ForeignKey(Render, models.SET_NULL, null=True, blank=True, related_name="+")
+    digest = models.CharField(max_length=64, blank=True, help_text="Of all that its pictures depend on; another one asks for new pictures.")
+    renderer = models.CharField(max_length=20, help_text="Renderer version that it was made for.")
+    code = models.CharField(max_length=60, blank=True, help_text="Why nothing is rendered, for programs; empty where something is.")
+    sentence = models.TextField(blank=True)
+    planned_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["code", "planned_at"], name="preview_plan_code")]
+
+    def __str__(self) -> str:
+        return f"previews of version {self.version_id}: {self.code or self.render_id}"
+
+
 class FamilyBase(models.Model):
     """The admin's choice: on which checkpoint add-ons of a family are rendered whose owner names none."""
 

@@ -45,10 +45,14 @@ def extension(name: str) -> str:
     return f".{ending.lower()}" if dot and stem else ""
 
 
+def stem_of(name: str) -> str:
+    """A file name without its ending."""
+    return name.rpartition(".")[0] or name
+
+
 def with_suffix(name: str, suffix: str, ending: str = ".safetensors") -> str:
     """`dream.ckpt` + `-pruned-fp16` -> `dream-pruned-fp16.safetensors`."""
-    stem = name.rpartition(".")[0] or name
-    return f"{stem}{suffix}{ending}"
+    return f"{stem_of(name)}{suffix}{ending}"
 
 
 def attachment(name: str) -> str:
