@@ -6,6 +6,7 @@ Names are read by `registry.identify.names`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import prod
 
@@ -134,7 +135,7 @@ def _plan_module(
         report.baked += bool(done)
 
 
-def flavour_of(parts: dict[str, TensorEntry]) -> str | None:
+def flavour_of(parts: Collection[str]) -> str | None:
     """The formula that these factors belong to, or None: a form that is not known, or one with parts that are not."""
     has = set(parts) - SCALARS - {"dora"}
     if {"down", "up"} <= has and has <= {"down", "up", "mid"}:
