@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hub.celery import app
+from inference import workers
 from inference.models import Derivative, Merge, Render
 from registry import lifecycle, uploads
 from registry.lifecycle import DerivativeState, FileState, MergeState, RenderState, RescanState
@@ -28,11 +30,15 @@ FIRST, LATER, LAST = 0, 6, 9
 
 @dataclass(frozen=True)
 class Stage:
-    """The task that a state calls for, the queue whose workers do it, and whether others in that queue go first."""
+    """The task that a state calls for, the queue whose workers do it, and whether others in that queue go first.
+
+    `fit` says which of the waiting rows any worker could take now: of the others nobody is told again.
+    """
 
     task: str
     queue: str
     priority: int = FIRST
+    fit: Callable[[], Q] | None = None
 
 
 TABLE: dict[tuple[type, str], Stage] = {
@@ -41,7 +47,7 @@ TABLE: dict[tuple[type, str], Stage] = {
     (File, FileState.DANGER): Stage("scanner.seal", "cpu"),
     (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
     (Merge, MergeState.WANTED): Stage("inference.merge", "cpu", LATER),
-    (Render, RenderState.WANTED): Stage("inference.render", "gpu"),
+    (Render, RenderState.WANTED): Stage("inference.render", "gpu", fit=workers.renderable_now),
     (Rescan, RescanState.WANTED): Stage("scanner.rescan", "cpu", LAST),
 }
 LIVES = (File, Derivative, Merge, Render, Rescan)
@@ -79,12 +85,14 @@ def sweep() -> dict[str, int]:
     found = {"reclaimed": sum(lifecycle.reclaim(model) for model in LIVES), "expired": uploads.expire(), "sent": 0}
     for (model, state), stage in TABLE.items():
         if waiting_messages(stage.queue, stage.priority) < BATCH:
-            found["sent"] += _send_waiting(model, state)
+            found["sent"] += _send_waiting(model, state, stage.fit)
     return found
 
 
-def _send_waiting(model: Any, state: str) -> int:
+def _send_waiting(model: Any, state: str, fit: Callable[[], Q] | None) -> int:
     due = Q(send_after=None) | Q(send_after__lte=timezone.now())
+    if fit is not None:
+        due &= fit()
     rows = model.objects.filter(due, state=state).order_by("moved_at").values_list("pk", flat=True)[:BATCH]
     return sum(nudge(model, pk, state) for pk in rows)
 

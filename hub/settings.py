@@ -206,12 +206,15 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "refresh-verdicts": {"task": "hub.refresh_verdicts", "schedule": 10.0, "options": {"expires": 30}},
+    "refresh-previews": {"task": "hub.refresh_previews", "schedule": 10.0, "options": {"expires": 30}},
     "tidy": {"task": "hub.tidy", "schedule": 900.0, "options": {"expires": 900}},
 }
 LEASE_SECONDS = env.int("WEIGH_LEASE_SECONDS", default=40)
 SCAN_TIMEOUT_SECONDS = env.int("WEIGH_SCAN_TIMEOUT_SECONDS", default=60)
 SCAN_SECOND_OPINIONS = env.bool("WEIGH_SECOND_OPINIONS", default=True)
 PREVIEWS = env.bool("WEIGH_PREVIEWS", default=True)  # False: nothing is rendered unasked
+RENDER_DEVICE = env("WEIGH_RENDER_DEVICE", default="auto")  # auto, cpu, cuda
+RENDER_THREADS = env.int("WEIGH_RENDER_THREADS", default=0)  # of torch on processors; 0: one for each, up to 16
 CPU_RENDER_MAX_BYTES = env.int("WEIGH_CPU_RENDER_MAX_BYTES", default=300 * 10**6)  # weights that a worker without a GPU takes on
 RENDER_CACHE_BYTES = env.int("WEIGH_RENDER_CACHE_BYTES", default=30 * 2**30)  # weights that a worker keeps at hand where the store is S3
 RENDER_MAX_PIXELS = env.int("WEIGH_RENDER_MAX_PIXELS", default=0)  # 0: 2048x2048 where a worker with a GPU runs, else 1024x1024

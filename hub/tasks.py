@@ -1,10 +1,11 @@
-"""Celery tasks of the hub itself: the sweep, verdicts that are to be renewed, folding what is counted on the side."""
+"""Celery tasks of the hub itself: the sweep, verdicts and previews that are to be renewed, folding what is counted on the side."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
 from hub import pipeline
+from inference import pictures, previews
 from registry import cleanup, counters
 from scanner import rescans
 
@@ -21,7 +22,14 @@ def refresh_verdicts() -> dict[str, int]:
     return rescans.refresh()
 
 
+@shared_task(name="hub.refresh_previews")
+def refresh_previews() -> dict[str, int]:
+    """Every ten seconds, by beat: previews that are missing or out of date are planned, a few at a time."""
+    return previews.refresh()
+
+
 @shared_task(name="hub.tidy")
 def tidy() -> dict[str, int]:
     """Every quarter of an hour, by beat."""
-    return cleanup.collect()
+    found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "pictures": pictures.collect()}
+    return {**cleanup.collect(), **found}

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from inference import previewplans, recipes, renderfiles, renderlimits, renders, workers
+from inference import pictures, previewplans, recipes, renderfiles, renderlimits, renders, workers
 from inference.diffusion import jobs
 from inference.diffusion.prompts import parse
 from inference.diffusion.version import RENDERER_VERSION
@@ -121,6 +121,30 @@ def cancel_stale(limit: int = BATCH) -> int:
         count += _cancelled(render)
         PreviewPlan.objects.filter(render=render).update(render=None)
     return count
+
+
+def give_up(render: Render, reason: FormatError) -> None:
+    """End previews that a worker may not render any more; the sweep plans others, or finds the reason why there are none."""
+    lifecycle.advance(render, RenderState.CANCELLED, error_code=reason.code[:60], error=reason.sentence)
+    PreviewPlan.objects.filter(render=render).update(render=None)
+
+
+def replan_lost(limit: int = 10 * BATCH) -> int:
+    """Have previews planned anew whose file or base is not offered any more; how many. Called now and then."""
+    offered = queries.downloadable_files()
+    lost = ~Exists(offered.filter(pk=OuterRef("render__file"))) | (
+        Q(render__base__isnull=False) & ~Exists(offered.filter(pk=OuterRef("render__base")))
+    )
+    plans = PreviewPlan.objects.filter(lost, render__isnull=False).values_list("pk", flat=True)[:limit]
+    return PreviewPlan.objects.filter(pk__in=list(plans)).update(render=None, digest="")
+
+
+def drop_superseded(limit: int = 10 * BATCH) -> int:
+    """Forget previews behind which newer ones were made more than a day ago, and those that came to nothing; how many."""
+    long_ago = timezone.now() - pictures.KEPT_UNSHOWN
+    newer = Render.objects.filter(version=OuterRef("version"), purpose=Purpose.PREVIEW, state=RenderState.MADE, pk__gt=OuterRef("pk"))
+    old = Render.objects.filter(Exists(newer.filter(moved_at__lt=long_ago)), purpose=Purpose.PREVIEW).exclude(state__in=OPEN)
+    return Render.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 @transaction.atomic

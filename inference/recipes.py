@@ -114,7 +114,7 @@ def want(planned: Sequence[PlannedShot], weights: Sequence[Weights], *, predicti
     size = sum(file["size_bytes"] for file in files)
     device = workers.expected_device(size)
     keys = [key_of(one.spec, files, prediction, device) for one in planned]
-    known = {picture.key: picture for picture in Picture.objects.filter(key__in=keys)}
+    known = {picture.key: picture for picture in Picture.objects.select_for_update().filter(key__in=keys)}
     missing = [one for one, key in zip(planned, keys, strict=True) if key not in known]
     recipe = {**row.pop("recipe", {}), **({"prediction": prediction} if prediction else {})}
     render = Render.objects.create(

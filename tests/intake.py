@@ -21,6 +21,7 @@ TASKS = {
     "inference.settle": inference_tasks.settle,
     "inference.derive": inference_tasks.derive,
     "inference.merge": inference_tasks.merge,
+    "inference.render": inference_tasks.render,
 }
 
 

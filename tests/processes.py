@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def environment(data: Path, **more: str) -> dict[str, str]:
     """The environment of a child over the test's own database and, under `data`, its stores."""
     url = _with_database(os.environ["DATABASE_URL"], str(connection.settings_dict["NAME"]))
-    return {**os.environ, "DATABASE_URL": url, "WEIGH_DATA": str(data), "WEIGH_STORAGE": "local", "PYTHONPATH": str(ROOT), **more}
+    own = {"DATABASE_URL": url, "WEIGH_DATA": str(data), "WEIGH_STORAGE": "local", "WEIGH_PREVIEWS": "0", "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **own, **more}
 
 
 def _with_database(url: str, name: str) -> str:

@@ -13,6 +13,7 @@ from registry.lifecycle import (
     DERIVATIVE_LIFE,
     FILE_LIFE,
     MERGE_LIFE,
+    RENDER_LIFE,
     RESCAN_LIFE,
     DerivativeState,
     FileState,
@@ -20,12 +21,19 @@ from registry.lifecycle import (
     LostRace,
     MergeState,
     NotAMove,
+    RenderState,
     RescanState,
 )
 from registry.models import File
 from tests.factories import FileFactory
 
-LIVES = [(FILE_LIFE, FileState), (DERIVATIVE_LIFE, DerivativeState), (RESCAN_LIFE, RescanState), (MERGE_LIFE, MergeState)]
+LIVES = [
+    (FILE_LIFE, FileState),
+    (DERIVATIVE_LIFE, DerivativeState),
+    (RESCAN_LIFE, RescanState),
+    (MERGE_LIFE, MergeState),
+    (RENDER_LIFE, RenderState),
+]
 
 
 @pytest.fixture
