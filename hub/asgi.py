@@ -6,10 +6,13 @@ from hub.wsgi import application as django_application
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
+from hub.api.hub.render_events import RenderFeed
 from hub.transport.accel import Accel
+from hub.transport.events import Events
 from hub.transport.parts import Parts
 from hub.transport.s3proxy import S3Proxy
 from hub.transport.slashes import SingleSlash
 
 django = WSGIMiddleware(django_application, workers=16)
-application = S3Proxy(Parts(SingleSlash(Accel(django) if settings.SERVE_FILES else django)))
+files = Accel(django) if settings.SERVE_FILES else django
+application = S3Proxy(Parts(SingleSlash(Events(files, {"render": RenderFeed}))))

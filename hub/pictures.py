@@ -12,7 +12,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from hub import thumbnails
-from inference.models import Picture, Purpose, Shot
+from hub.thumbnails import Sized
+from inference import previews
+from inference.models import Purpose, Shot
 from registry import queries
 from registry.models import Visibility
 
@@ -28,11 +30,11 @@ def path(sha256: str, width: int | None, stem: str) -> str:
     return f"/pictures/{sha256}/original=true/{name}.png" if width is None else f"/pictures/{sha256}/width={width}/{name}.webp"
 
 
-def original(picture: Picture, stem: str) -> str:
+def original(picture: Sized, stem: str) -> str:
     return path(picture.sha256, None, stem)
 
 
-def small(picture: Picture, stem: str) -> tuple[str, int, int]:
+def small(picture: Sized, stem: str) -> tuple[str, int, int]:
     """(path, width, height) of what lists show: the original where it is small itself."""
     width = thumbnails.width_for(picture, SMALL)
     if width is None:
@@ -47,22 +49,18 @@ def wanted_width(size: str) -> int | None:
 
 
 def shown_to_all() -> QuerySet[Shot]:
-    """Shots of previews that everybody may see who knows where: of published versions of entries that are not private."""
+    """Shots of previews that everybody may see who knows where: of published versions, while they offer the file that made them."""
     live = queries.published_versions().filter(entry__deleted_at=None).exclude(entry__visibility=Visibility.PRIVATE)
-    return Shot.objects.filter(render__purpose=Purpose.PREVIEW, render__version__in=live)
+    return Shot.objects.filter(render__in=previews.offered_previews().filter(version__in=live))
 
 
-def is_public(picture: Picture) -> bool:
-    return shown_to_all().filter(picture=picture).exists()
+def is_public(sha256: str) -> bool:
+    return shown_to_all().filter(picture__sha256=sha256).exists()
 
 
-def may_see(user: Any, picture: Picture) -> bool:
+def may_see(user: Any, sha256: str) -> bool:
     """Whether this user may see a picture that is not public: whoever asked for it, the owner of the version, moderators."""
     if not user or not user.is_authenticated:
         return False
-    return (
-        queries.is_moderator(user)
-        or picture.shots.filter(  # type: ignore[attr-defined]
-            Q(render__owner=user) | Q(render__purpose=Purpose.PREVIEW, render__version__entry__owner=user)
-        ).exists()
-    )
+    own = Q(render__owner=user) | Q(render__purpose=Purpose.PREVIEW, render__version__entry__owner=user)
+    return queries.is_moderator(user) or Shot.objects.filter(own, picture__sha256=sha256).exists()

@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from django.core.files.storage import storages
 from PIL import Image
@@ -24,17 +25,28 @@ MOST_PIXELS = 40_000_000
 """Above this nothing is decoded; the limits of renders lie far below."""
 
 
+class Sized(Protocol):
+    """A row of a picture, or what of it lists read."""
+
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
 class NotAPicture(ValueError):
     """The stored bytes are not the picture that the row tells of: trouble of ours."""
 
 
-def width_for(picture: Picture, wanted: int) -> int | None:
+def width_for(picture: Sized, wanted: int) -> int | None:
     """The least of `WIDTHS` that is wide enough; None for the original, where no small one is narrower than it."""
     fitting = [width for width in WIDTHS if width >= wanted and width < picture.width]
     return min(fitting, default=None)
 
 
-def size_of(picture: Picture, width: int) -> tuple[int, int]:
+def size_of(picture: Sized, width: int) -> tuple[int, int]:
     """(width, height) in pixels of the small picture."""
     return width, max(1, round(picture.height * width / picture.width))
 

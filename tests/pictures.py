@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 from PIL import Image
@@ -16,7 +18,10 @@ from inference.diffusion.jobs import AddOn
 from inference.diffusion.jobs import Shot as Spec
 from inference.models import Picture, Purpose, Render, Shot
 from registry import storage
-from registry.models import File, User, Version
+from registry.formats.directory import Storage, TensorDirectory, TensorEntry, row_major
+from registry.identify.detect import identify
+from registry.models import Blob, File, TensorIndex, User, Version
+from samples.layout import Widths, sd1
 from tests.factories import EntryFactory, FileFactory, VersionFactory
 from tests.hub.published import published_entry, published_version
 
@@ -24,6 +29,7 @@ PROMPTS = ("a red circle", "a blue square on white", "three green stars", "a yel
 RENDERER = "renderer 1, CPU, torch 2.13.0, diffusers 0.42.1"
 
 
+@lru_cache(64)
 def png(colour: tuple[int, int, int], size: tuple[int, int], text: str = "") -> bytes:
     """A PNG with a gradient from `colour`, so that no two are alike, and with `text` as A1111 keeps it."""
     picture = Image.linear_gradient("L").resize(size)
@@ -32,7 +38,7 @@ def png(colour: tuple[int, int, int], size: tuple[int, int], text: str = "") -> 
     info, target = PngInfo(), io.BytesIO()
     if text:
         info.add_text("parameters", text)
-    coloured.save(target, "PNG", pnginfo=info)
+    coloured.save(target, "PNG", pnginfo=info, compress_level=1)
     return target.getvalue()
 
 
@@ -102,6 +108,26 @@ def strengths(prompts: int = 3, size: int = 640) -> list[Spec]:
 def published_weights(owner: User, *, kind: str = "checkpoint", **entry: Any) -> File:
     """A ready file in a published version of a public entry, without bytes."""
     return FileFactory(version=published_version(published_entry(owner, kind=kind, **entry)))
+
+
+def renderable_weights(owner: User, *, kind: str = "checkpoint", **entry: Any) -> File:
+    """As `published_weights`, and a scan has told where its tensors lie: an SD 1.x checkpoint, or with kind "lora" one for it. No bytes."""
+    shapes = sd1(NARROW)
+    if kind == "lora":
+        name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+        shapes = {f"{name}.lora_down.weight": (4, 64), f"{name}.lora_up.weight": (64, 4), f"{name}.alpha": ()}
+    rows, start = [], 0
+    for tensor, shape in shapes.items():
+        rows.append(TensorEntry((tensor,), "F16", shape, 0, start // 2, row_major(shape)))
+        start += 2 * prod(shape)
+    directory = TensorDirectory("safetensors", (Storage("data", 8, start),), tuple(rows))
+    file = published_weights(owner, kind=kind, **entry)
+    Blob.objects.filter(pk=file.blob_id).update(detected={**identify(directory).to_json(), "kind": kind}, size_bytes=start)
+    TensorIndex.keep(file.blob, directory.to_json())
+    return File.objects.select_related("blob", "version__entry__owner").get(pk=file.pk)
+
+
+NARROW = Widths(unet=(64, 64, 64, 64), vae=(32, 32, 64, 64), clip=64, clip_layers=3)
 
 
 def drafted_weights(owner: User) -> File:

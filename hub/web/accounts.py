@@ -22,7 +22,8 @@ from registry.lifecycle import FileState
 from registry.models import File, Role, Status, Token, User, Version
 
 _SITE = """about account accounts admin api art docs download downloads favicon file files healthz help login logout media model models
-model-versions moderation my new picture pictures renders robots search settings signup static system theme upload upload-parts uploads user users weighhouse www"""
+model-versions moderation my new picture pictures renders robots search settings signup
+static system theme upload upload-parts uploads user users weighhouse www"""
 RESERVED = frozenset(_SITE.split())
 """First path segments of this site, now or likely: a person of that name would own an address of ours."""
 

@@ -25,8 +25,8 @@ def send(request: HttpRequest, sha256: str, size: str, name: str) -> HttpRespons
     picture = Picture.objects.filter(sha256=sha256).first()
     if picture is None:
         raise Http404
-    public = pictures.is_public(picture)  # asked first: then no session is touched, and the answer is the same for everybody
-    if not public and not pictures.may_see(request.user, picture):
+    public = pictures.is_public(sha256)  # asked first: then no session is touched, and the answer is the same for everybody
+    if not public and not pictures.may_see(request.user, sha256):
         raise Http404
     width = thumbnails.width_for(picture, pictures.wanted_width(size) or picture.width)
     response = _bytes_of(request, picture, width)

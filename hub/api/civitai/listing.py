@@ -38,6 +38,7 @@ def page(request: HttpRequest, query: ListQuery) -> dict[str, Any]:
     found = rows.read_entries(window, versions) if query.limit else []
     more, found = len(found) > query.limit, found[: query.limit]
     rows.add_files([version for entry in found for version in entry.versions])
+    rows.add_images([version for entry in found for version in entry.versions])
     origin = origin_of(request)
     metadata: dict[str, Any] = {"totalItems": total, "pageSize": query.limit, "totalPages": -(-total // query.limit) if query.limit else 0}
     if query.page:

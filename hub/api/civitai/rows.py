@@ -15,7 +15,8 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
-from hub.api.civitai import vocabulary
+from hub.api.civitai import images, vocabulary
+from hub.api.civitai.images import ImageRow
 from hub.verdicts.reports import in_force
 from registry import queries
 from registry.lifecycle import FileState
@@ -105,9 +106,10 @@ class VersionRow:
     download_count: int
     files: list[FileRow] = field(default_factory=list)
     held: list[FileRow] = field(default_factory=list)
+    images: list[ImageRow] = field(default_factory=list)
 
 
-VERSION_COLUMNS = tuple(VersionRow.__dataclass_fields__)[:-2]
+VERSION_COLUMNS = tuple(VersionRow.__dataclass_fields__)[:-3]
 
 
 @dataclass(slots=True)
@@ -171,6 +173,13 @@ def add_files(versions: Iterable[VersionRow], *, held: bool = False, reports: bo
         (version.files if file.downloadable else version.held).append(file)
     add_hashes(files)
     add_reports(files, whole=reports)
+
+
+def add_images(versions: Iterable[VersionRow], *, meta: bool = False) -> None:
+    """Give every version the pictures of its previews; with `meta` also how each was made."""
+    by_id = {version.id: version for version in versions}
+    for version_id, found in images.read(by_id, meta=meta).items():
+        by_id[version_id].images = found
 
 
 def read_files(files: QuerySet[File]) -> list[FileRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from hub.api.civitai import vocabulary
+from hub.api.civitai import images, vocabulary
 from hub.api.civitai.answers import iso
 from hub.api.civitai.choosing import primary
 from hub.api.civitai.rows import EntryRow, FileRow, VersionRow
@@ -78,11 +78,17 @@ def version_in_model(origin: str, entry: EntryRow, version: VersionRow, index: i
         "supportsGeneration": False,
         "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0},
         "files": [file_object(origin, file, main, say_not_primary=False) for file in files],
-        "images": [],
+        "images": image_objects(origin, entry, version),
     }
     if main is not None:
         data["downloadUrl"] = download_address(origin, version.id)
     return data
+
+
+def image_objects(origin: str, entry: EntryRow, version: VersionRow) -> list[dict[str, Any]]:
+    """Pictures inherit the entry's rating."""
+    stem = f"{entry.name}-{version.name}"
+    return [images.image_object(origin, image, entry.rating, stem) for image in version.images]
 
 
 def model_object(origin: str, entry: EntryRow, *, primary_only: bool = False) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[st
         "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0, "ratingCount": 0, "rating": 0},
         "model": {**model, "mode": mode} if mode else model,
         "files": [file_object(origin, file, main, say_not_primary=True) for file in version.files],
-        "images": [],
+        "images": image_objects(origin, entry, version),
     }
     if main is not None:
         data["downloadUrl"] = download_address(origin, version.id)

@@ -33,6 +33,7 @@ def model(request: HttpRequest, user: User | None, entry_id: str) -> HttpRespons
     entry = found[0]
     served = [version for version in entry.versions if not _is_gone(entry, version)]
     rows.add_files(served)
+    rows.add_images(served)
     entry.versions = [version for version in served if version.files] or served or entry.versions
     entry.versions.sort(key=lambda version: version.status == Status.DRAFT)
     return answer(shapes.model_object(origin_of(request), entry))
@@ -70,6 +71,8 @@ def _version_answer(request: HttpRequest, versions: QuerySet[Version]) -> HttpRe
     shown.held = [file for file in shown.held if file.state in rows.HELD_STATES]
     if _is_gone(entry, shown):
         _take_addresses(shown)
+    else:
+        rows.add_images([shown], meta=True)
     return answer(shapes.version_object(origin_of(request), entry, shown))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from hub.api.hub import docs, entries, files, judging, merges, tensors, uploads, variants, versions, views
+from hub.api.hub import docs, entries, files, judging, merges, renders, tensors, uploads, variants, versions, views
 
 urlpatterns = [
     path("entries", entries.Entries.as_view()),
@@ -31,6 +31,10 @@ urlpatterns = [
     path("merges", merges.Merges.as_view()),
     path("merges/<int:pk>", merges.OneMerge.as_view()),
     path("merges/<int:pk>/retry", merges.RetryMerge.as_view()),
+    path("renders", renders.Renders.as_view()),
+    path("renders/<int:pk>", renders.OneRender.as_view()),
+    path("renders/<int:pk>/retry", renders.RetryRender.as_view()),
+    path("renders/<int:pk>/events", renders.RenderEvents.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", docs.page, name="api-docs"),
     re_path("", views.nothing_here),

@@ -245,7 +245,7 @@ def test_a_withdrawn_release_is_not_told(get: Get, creator: User, moderator: Use
 
 def test_releases_cost_no_query(client: Any, creator: User, moderator: User, django_assert_max_num_queries: Any) -> None:
     file = released(creator, moderator)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get(f"/api/v1/model-versions/{file.version_id}")
 
 

@@ -41,6 +41,10 @@ ROUTES = {
     "merges": {"get", "post"},
     "merges/{id}": {"get", "delete"},
     "merges/{id}/retry": {"post"},
+    "renders": {"get", "post"},
+    "renders/{id}": {"get", "delete"},
+    "renders/{id}/retry": {"post"},
+    "renders/{id}/events": {"get"},
 }
 """What others build on: nothing may be missing, and nothing is promised beside it."""
 

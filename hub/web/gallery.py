@@ -1,0 +1,118 @@
+"""The pictures of a render as pages lay them out: a grid, or a table of prompts by strength; and how far it is. No queries, no HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub import pictures
+from inference.models import Render, Shot
+from registry.formats.plaintext import printable
+from registry.lifecycle import RenderState
+
+OPEN = (RenderState.WANTED, RenderState.RENDERING)
+ALT_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One place of a gallery: a picture, the reason why there is none, or a box that waits for it."""
+
+    shot: Shot
+    prompt: str
+    label: str
+    width: int
+    height: int
+    source: str = ""
+    unfit: str = ""
+
+    @property
+    def alt(self) -> str:
+        return printable(f"{self.label}: {self.prompt}" if self.label else self.prompt or "A picture without a prompt", ALT_LENGTH)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The tiles of one prompt."""
+
+    prompt: str
+    tiles: list[Tile]
+
+
+@dataclass
+class Gallery:
+    """A render as a page shows it. Where `compared`, its tiles stand side by side under `labels`."""
+
+    render: Render
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def tiles(self) -> list[Tile]:
+        return [tile for line in self.lines for tile in line.tiles]
+
+    @property
+    def labels(self) -> list[str]:
+        return [tile.label for tile in self.lines[0].tiles] if self.lines else []
+
+    @property
+    def compared(self) -> bool:
+        return len(self.labels) > 1 and all([tile.label for tile in line.tiles] == self.labels for line in self.lines)
+
+    @property
+    def open(self) -> bool:
+        """Whether anything of it still moves."""
+        return self.render.state in OPEN
+
+    @property
+    def waiting(self) -> bool:
+        return self.render.state == RenderState.WANTED
+
+    @property
+    def done(self) -> int:
+        return sum(bool(tile.source) for tile in self.tiles)
+
+    @property
+    def total(self) -> int:
+        return len(self.tiles)
+
+    @property
+    def percent(self) -> int:
+        """Of the steps; of the pictures where no steps are counted."""
+        part, whole = (self.render.steps_done, self.render.steps_total) if self.render.steps_total else (self.done, self.total)
+        return min(100, 100 * part // whole) if whole else 0
+
+    @property
+    def progress(self) -> str:
+        """ "2 of 6 pictures, step 52 of 120"."""
+        words = f"{self.done} of {self.total} picture{'' if self.total == 1 else 's'}"
+        return f"{words}, step {self.render.steps_done} of {self.render.steps_total}" if self.render.steps_total else words
+
+
+def of(render: Render) -> Gallery:
+    """A render whose version, entry and shots with pictures are loaded (`inference.renders.with_shots`)."""
+    lines: dict[int, Line] = {}
+    for shot in render.shots.all():  # type: ignore[attr-defined]
+        tile = tile_of(shot, render)
+        lines.setdefault(shot.prompt_number, Line(tile.prompt, [])).tiles.append(tile)
+    if render.state not in OPEN:
+        lines = {number: kept for number, line in lines.items() if (kept := Line(line.prompt, [*filter(_told, line.tiles)])).tiles}
+    return Gallery(render, list(lines.values()))
+
+
+def _told(tile: Tile) -> bool:
+    """Once a render is over, a box that nothing comes into is left out."""
+    return bool(tile.source or tile.unfit)
+
+
+def tile_of(shot: Shot, render: Render) -> Tile:
+    spec: dict[str, Any] = shot.spec
+    prompt = str(spec.get("prompt", ""))
+    if shot.picture is None:
+        return Tile(shot, prompt, shot.label, int(spec.get("width", 512)), int(spec.get("height", 512)), unfit=shot.error)
+    source, width, height = pictures.small(shot.picture, stem_of(render, shot))
+    return Tile(shot, prompt, shot.label, width, height, source)
+
+
+def stem_of(render: Render, shot: Shot) -> str:
+    """What a picture is saved as: its model, version and seed."""
+    return f"{render.version.entry.slug}-{render.version.name}-{shot.picture.seed if shot.picture else shot.place}"

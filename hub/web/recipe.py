@@ -1,0 +1,115 @@
+"""The page of one rendered picture: how it was made, to read, to copy and to make again. Also shown in a dialog over the gallery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render as rendered
+from django.views.decorators.http import require_safe
+
+from hub import pictures
+from hub.web import gallery
+from hub.web.gallery import Tile
+from hub.web.site import cap_of
+from inference import renders
+from inference.models import Picture, Purpose, Render, Shot
+from registry import queries
+from registry.models import Rating
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A file that took part: what it was to the picture, and how strongly it acted where that can be chosen."""
+
+    role: str
+    name: str
+    sha256: str
+    strength: str = ""
+
+
+@dataclass
+class Recipe:
+    """What the template reads."""
+
+    shot: Shot
+    render: Render
+    picture: Picture
+    tile: Tile
+    original: str
+    weights: list[Weight]
+    before: Shot | None
+    after: Shot | None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return dict(self.shot.spec)
+
+    @property
+    def facts(self) -> list[tuple[str, Any]]:
+        spec = self.spec
+        named = {
+            "Sampler": f"{spec.get('sampler')}, {spec.get('schedule')}",
+            "Steps": spec.get("steps"),
+            "CFG scale": spec.get("cfg_scale"),
+        }
+        return [*named.items(), ("Seed", spec.get("seed")), ("Size", f"{self.picture.width} x {self.picture.height}"), *self._skip()]
+
+    def _skip(self) -> list[tuple[str, Any]]:
+        skip = self.spec.get("clip_skip", 1)
+        return [("CLIP skip", skip)] if skip and skip > 1 else []
+
+
+@require_safe
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """A page of its own; the part that a dialog shows where a script asks."""
+    shot = Shot.objects.select_related("picture", "render").filter(pk=pk).first()
+    render = renders.with_shots(Render.objects.filter(pk=shot.render_id)).first() if shot else None
+    if shot is None or shot.picture is None or render is None or not _may_look(request.user, render):
+        raise Http404
+    entry = render.version.entry
+    if entry.rating > cap_of(request.user) and not renders.may_change(request.user, render):
+        return rendered(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
+    context = {"recipe": assemble(render, shot), "entry": entry, "version": render.version, "own": render.purpose == Purpose.TXT2IMG}
+    part = getattr(request, "htmx", None)
+    return rendered(request, "previews/recipe.html" if part else "previews/recipe_page.html", context)
+
+
+def _may_look(user: Any, render: Render) -> bool:
+    """As the bytes of its picture: previews of what is no longer offered are for who may change it."""
+    gone = render.purpose == Purpose.PREVIEW and render.version.gone
+    return renders.may_see(user, render) and (not gone or queries.may_edit(user, render.version.entry))
+
+
+def assemble(render: Render, shot: Shot) -> Recipe:
+    """A shot of a render that came from `renders.with_shots`. No queries."""
+    shown = [one for one in render.shots.all() if one.picture is not None]  # type: ignore[attr-defined]
+    at = next(place for place, one in enumerate(shown) if one.pk == shot.pk)
+    shot, picture = shown[at], shown[at].picture
+    return Recipe(
+        shot,
+        render,
+        picture,
+        gallery.tile_of(shot, render),
+        pictures.original(picture, gallery.stem_of(render, shot)),
+        _weights(render, shot),
+        shown[at - 1] if at else None,
+        shown[at + 1] if at + 1 < len(shown) else None,
+    )
+
+
+def _weights(render: Render, shot: Shot) -> list[Weight]:
+    """The checkpoint, and of the other files those that act in this shot."""
+    files: list[dict[str, Any]] = render.files
+    acting = [(files[one["file"]], one) for one in shot.spec.get("addons", ()) if 0 < one["file"] < len(files)]
+    found = [Weight(str(one["role"]), str(one["name"]), str(one["sha256"])) for one in files[:1]]
+    return found + [Weight(str(one["role"]), str(one["name"]), str(one["sha256"]), _strength(one, addon)) for one, addon in acting]
+
+
+def _strength(file: dict[str, Any], addon: dict[str, Any]) -> str:
+    if file["role"] not in {"lora", "hypernetwork"}:
+        return ""
+    text = addon.get("text_strength")
+    strength = f"{addon.get('strength', 1.0):g}"
+    return f"{strength}, text encoder {text:g}" if text is not None and text != addon.get("strength") else strength
