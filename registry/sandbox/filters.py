@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 CALLS: dict[str, tuple[int, int]] = {
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "lseek": (8, 62), "fstat": (5, 80), "close": (3, 57),
@@ -48,20 +48,31 @@ def program(machine: str, *, threads: bool, writing: bool) -> list[bytes]:
 
     Numbers are compared whole, so x32's (bit 30 set, same architecture) equal none of them. Raises `KeyError` for an unknown machine.
     """
-    architecture, column = ARCHITECTURES[machine]
+    column = ARCHITECTURES[machine][1]
     tables = (CALLS, THREADS if threads else {}, WRITING if writing else {})
-    numbers = {name: pair[column] for table in tables for name, pair in table.items()}
-    checked = [_checked(numbers[name], steps) for name, steps in _CONDITIONS.items() if name in numbers]
-    plain = [number for name, number in numbers.items() if name not in _CONDITIONS]
+    return assemble(machine, {name: pair[column] for table in tables for name, pair in table.items()}, _CONDITIONS)
+
+
+def assemble(machine: str, numbers: Mapping[str, int], conditions: Mapping[str, Iterable[bytes]]) -> list[bytes]:
+    """A program that allows these calls, those with conditions as their steps answer, and refuses the rest; see `program`."""
+    checked = [_checked(numbers[name], steps) for name, steps in conditions.items() if name in numbers]
+    plain = [number for name, number in numbers.items() if name not in conditions]
     return [
-        _step(_LOAD, 0, 0, _ARCHITECTURE),
-        _step(_JUMP_EQUAL, 1, 0, architecture),
-        _step(_RETURN, 0, 0, _KILL_PROCESS),
-        _step(_LOAD, 0, 0, _NUMBER),
+        *head(machine),
         *(step for steps in checked for step in steps),
         *(_step(_JUMP_EQUAL, len(plain) - index, 0, number) for index, number in enumerate(plain)),
         _step(_RETURN, 0, 0, _ERROR | errno.EPERM),
         _step(_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def head(machine: str) -> list[bytes]:
+    """The first steps of every program: end the process in a foreign architecture, then look at the call's number."""
+    return [
+        _step(_LOAD, 0, 0, _ARCHITECTURE),
+        _step(_JUMP_EQUAL, 1, 0, ARCHITECTURES[machine][0]),
+        _step(_RETURN, 0, 0, _KILL_PROCESS),
+        _step(_LOAD, 0, 0, _NUMBER),
     ]
 
 

@@ -12,12 +12,13 @@ import platform
 import resource
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from registry.sandbox import filters
 
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-_LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
+_LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446
 """The same on every architecture (asm-generic numbering since Linux 5.x)."""
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
@@ -71,9 +72,19 @@ def _limit(cpu_seconds: int, memory_bytes: int, file_bytes: int, threads: bool) 
 
 def _landlock(libc: ctypes.CDLL) -> int:
     """Deny every path, port and scope that this kernel's Landlock knows; returns its ABI, 0 where there is none."""
+    ruleset, abi = landlock_ruleset(libc)
+    if not abi:
+        return 0
+    refused = libc.syscall(LANDLOCK_RESTRICT, ruleset, 0)
+    os.close(ruleset)
+    return 0 if refused else abi
+
+
+def landlock_ruleset(libc: ctypes.CDLL) -> tuple[int, int]:
+    """(descriptor of a ruleset that denies all of that, the ABI); (-1, 0) where there is none. It restricts nothing yet."""
     abi: int = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)
     if abi <= 0:
-        return 0
+        return -1, 0
     rights = {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)  # file rights by ABI: linux/landlock.h
     fields = [(1 << rights) - 1]
     if abi >= 4:
@@ -81,12 +92,8 @@ def _landlock(libc: ctypes.CDLL) -> int:
     if abi >= 6:
         fields.append(3)  # abstract sockets and signals
     attributes = ctypes.create_string_buffer(struct.pack(f"={len(fields)}Q", *fields), 8 * len(fields))
-    ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(8 * len(fields)), 0)
-    if ruleset < 0:
-        return 0
-    refused = libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
-    os.close(ruleset)
-    return 0 if refused else abi
+    ruleset: int = libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(8 * len(fields)), 0)
+    return (-1, 0) if ruleset < 0 else (ruleset, abi)
 
 
 def _seccomp(libc: ctypes.CDLL, threads: bool, writing: bool) -> bool:
@@ -94,9 +101,18 @@ def _seccomp(libc: ctypes.CDLL, threads: bool, writing: bool) -> bool:
     machine = platform.machine()
     if machine not in filters.ARCHITECTURES:
         return False
-    steps = filters.program(machine, threads=threads, writing=writing)
-    code = ctypes.create_string_buffer(b"".join(steps), 8 * len(steps))
-    header = ctypes.create_string_buffer(struct.pack("@HxxxxxxP", len(steps), ctypes.addressof(code)), 16)
-    if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, header) == 0:
+    header, _code = filter_header(filters.program(machine, threads=threads, writing=writing))
+    if filter_all_threads(libc, machine, header):
         return True
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0) == 0)  # an older door, for this thread alone
+
+
+def filter_header(steps: Sequence[bytes]) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
+    """(struct sock_fprog of a program, the memory that it points to and that must outlive it)."""
+    code = ctypes.create_string_buffer(b"".join(steps), 8 * len(steps))
+    return ctypes.create_string_buffer(struct.pack("@HxxxxxxP", len(steps), ctypes.addressof(code)), 16), code
+
+
+def filter_all_threads(libc: ctypes.CDLL, machine: str, header: ctypes.Array[ctypes.c_char]) -> bool:
+    """Whether the kernel now asks this program before every call of every thread of the process."""
+    return bool(libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, header) == 0)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures.thread
+import ctypes
 import hashlib
+import json
+import mmap
 import os
+import socket
+import sysconfig
 import threading
 import time
+from collections.abc import Callable
 
 import registry.sandbox.ranges
+from registry.sandbox import computing
 from registry.sandbox.child import orders, say, tell, told, watch
 from registry.sandbox.locks import lock
 
@@ -105,3 +112,81 @@ def ask_behind_the_end() -> None:
 
 def raise_something() -> None:
     raise LookupError("nothing there")
+
+
+def compute() -> None:
+    """Locks itself in as one that stays and computes, on processors or with a GPU, and tries what it can do then."""
+    given = orders()
+    how, folder = given.arguments
+    libc = ctypes.CDLL(None, use_errno=True)
+    ptrace, uring, process_vm = {"x86_64": (101, 425, 310), "aarch64": (117, 425, 270)}[os.uname().machine]
+
+    def by_number(*arguments: int) -> None:
+        if libc.syscall(*map(ctypes.c_long, arguments)) < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    def unshared() -> None:
+        if libc.unshare(0x10000000) < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    doors: dict[str, Callable[[], object]] = {
+        "inet": socket.socket,
+        "unix": lambda: socket.socket(socket.AF_UNIX),
+        "fork": lambda: os.fork() or os._exit(0),
+        "exec": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606 - the point is that it is refused
+        "kill": lambda: os.kill(os.getppid(), 0),
+        "ptrace": lambda: by_number(ptrace, 16, os.getppid(), 0, 0),
+        "uring": lambda: by_number(uring, 4, 0),
+        "namespace": unshared,
+        "memory of others": lambda: by_number(process_vm, os.getppid(), 0, 0, 0, 0, 0),
+        "passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),
+        "root": lambda: os.open("/", os.O_RDONLY),
+        "parent": lambda: os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY),
+        "write": lambda: os.open(os.path.join(folder, "new"), os.O_WRONLY | os.O_CREAT),
+        "list": lambda: os.listdir("/etc"),
+        "library": lambda: os.open(os.path.join(sysconfig.get_path("stdlib"), "wave.py"), os.O_RDONLY),
+        "named": lambda: os.open(os.path.join(folder, "allowed"), os.O_RDONLY),
+        "code": lambda: mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+        "more memory": lambda: bytearray(600 << 20),
+    }
+    if "no landlock" in how:
+        computing._landlock = lambda *_: 0
+    gpu = how == "gpu"
+    layers = computing.lock_computing([folder], data_bytes=0 if gpu else 500 << 20, gpu=gpu)
+    answer: dict[str, object] = {"layers": layers}
+    later = threading.Thread(target=lambda: answer.update(later={name: _tried(door) for name, door in doors.items()}))
+    later.start()
+    later.join()
+    say({**answer, "own": {name: _tried(door) for name, door in doors.items()}})
+
+
+def _tried(door: Callable[[], object]) -> str:
+    try:
+        door()
+    except OSError as error:
+        return {1: "EPERM", 13: "EACCES"}.get(error.errno or 0, type(error).__name__)
+    except MemoryError:
+        return "MemoryError"
+    return "ALLOWED"
+
+
+def stay() -> None:
+    """Says what it is, then answers letters: m takes 50 MB of memory, p prints much. It ends with its socket."""
+    given = orders()
+    line = socket.socket(fileno=given.fd)
+    told = {"arguments": given.arguments, "environment": dict(os.environ), "pid": os.getpid(), "session": os.getsid(0)}
+    line.send(json.dumps(told).encode())
+    kept = []
+    while letter := line.recv(1):
+        if letter == b"m":
+            kept.append(b"m" * (50 << 20))
+        if letter == b"p":
+            print("x" * 20_000, "the end \x1b[31m", flush=True)
+        line.send(letter)
+
+
+def deaf() -> None:
+    """Does not look at its socket."""
+    given = orders()
+    socket.socket(fileno=given.fd).send(b"here")
+    time.sleep(60)
