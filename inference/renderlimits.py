@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from inference import workers
+from inference.diffusion.bounds import MAX_SIDE, MIN_SIDE
 from inference.diffusion.prompts import MAX_PROMPT_BYTES
 from inference.models import Purpose, Render, Shot
 from registry.lifecycle import RenderState
@@ -18,8 +19,8 @@ from registry.models import User
 from registry.refusals import Refusal
 
 OPEN = (RenderState.WANTED, RenderState.RENDERING)
-MULTIPLE, LEAST_SIDE = 8, 64
-"""Latents are an eighth of a picture in width and height; below 64 pixels a UNet's lowest level has nothing left to halve."""
+MULTIPLE = 8
+"""Latents are an eighth of a picture in width and height."""
 MAX_CFG, MAX_SEED, MAX_CLIP_SKIP = 30.0, 2**32 - 1, 12
 MAX_ADDONS = 16
 MAX_STRENGTH = 10.0
@@ -41,9 +42,9 @@ def check_size(width: Any, height: Any) -> None:
     """Raises `NoRender` `render:size`."""
     if not (_whole(width) and _whole(height)):
         raise NoRender("render:size", "Width and height are whole numbers of pixels.")
-    if min(width, height) < LEAST_SIDE or width % MULTIPLE or height % MULTIPLE:
-        text = f"A picture of {width}x{height} cannot be made: width and height are multiples of {MULTIPLE} from {LEAST_SIDE} pixels on."
-        raise NoRender("render:size", text)
+    if not all(MIN_SIDE <= side <= MAX_SIDE and side % MULTIPLE == 0 for side in (width, height)):
+        rule = f"width and height are multiples of {MULTIPLE} from {MIN_SIDE} to {MAX_SIDE} pixels"
+        raise NoRender("render:size", f"A picture of {_shown(width)}x{_shown(height)} cannot be made: {rule}.")
     most = most_pixels()
     if width * height > most:
         side = math.isqrt(most)

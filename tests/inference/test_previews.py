@@ -1,0 +1,395 @@
+"""Previews are planned once for what a version is, planned anew when that changes, and shown only while their weights are offered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from inference import previewplans, previews, standardprompts
+from inference.models import FamilyBase, Picture, PreviewPlan, Render, Shot
+from inference.renderlimits import NoRender
+from registry import catalog, lifecycle
+from registry.models import Blob, File, Version
+from tests.factories import FileFactory, VersionFactory
+from tests.intake import drain, upload_path
+from tests.renderable import checkpoint_shapes, embedding_shapes, file_of, lora_shapes, vae_shapes, worker
+from tests.tiny import plain_checkpoint
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def unasked(settings: Any) -> None:
+    settings.PREVIEWS = True
+
+
+@pytest.fixture
+def base(creator: Any) -> File:
+    return file_of(creator, checkpoint_shapes(), name="lantern.safetensors", version={"trigger_words": ["lanternlight"]})
+
+
+@pytest.fixture
+def lora(creator: Any, base: File) -> File:
+    file = file_of(creator, lora_shapes(), name="ink.safetensors", version={"trigger_words": ["inkwash", "ink wash painting"]})
+    previews.configure(file.version, base=base.version)
+    return file
+
+
+def planned(file: File) -> Render:
+    plan = previews.want(file.version)
+    assert plan.render is not None, plan.sentence
+    return plan.render
+
+
+def specs(render: Render, number: int | None = None) -> list[dict[str, Any]]:
+    rows = render.shots.filter(prompt_number=number) if number is not None else render.shots.all()
+    return list(rows.values_list("spec", flat=True))
+
+
+def made(render: Render, shots: Any = None) -> Render:
+    """As a worker leaves it: every shot (or those) has its picture."""
+    for shot in shots if shots is not None else render.shots.all():
+        known = {"sha256": shot.key, "width": 128, "height": 128, "size_bytes": 1, "seed": 1, "parameters": "", "renderer": "1"}
+        Shot.objects.filter(pk=shot.pk).update(picture=Picture.objects.get_or_create(key=shot.key, defaults=known)[0])
+    if shots is None:
+        lifecycle.advance(lifecycle.claim(render, "rendering"), "made")
+    return render
+
+
+def test_a_checkpoint_gets_the_standard_six_with_its_trigger_words(base: File) -> None:
+    render = planned(base)
+    assert (render.purpose, render.state, render.owner, render.base) == ("preview", "wanted", base.version.entry.owner, None)
+    rows = specs(render)
+    assert len(rows) == 6
+    assert all("lanternlight" in row["prompt"] and "{" not in row["prompt"] for row in rows)
+    assert [row["seed"] for row in rows] == list(range(1001, 1007))
+    assert {(row["width"], row["negative_prompt"]) for row in rows} == {(128, standardprompts.NEGATIVE)}
+
+
+def test_two_versions_are_rendered_with_the_same_prompts_and_seeds(creator: Any) -> None:
+    first, second = (planned(file_of(creator, checkpoint_shapes(), name="x.safetensors")) for _ in range(2))
+    assert specs(first) == specs(second)
+    assert not set(first.shots.values_list("key", flat=True)) & set(second.shots.values_list("key", flat=True)), "other weights"
+
+
+def test_a_lora_stands_at_three_strengths_beside_its_base(base: File, lora: File) -> None:
+    render = planned(lora)
+    assert (render.base, render.file, [one["file"] for one in render.files]) == (base, lora, [base.pk, lora.pk])
+    rows = list(render.shots.filter(prompt_number=0))
+    assert [row.label for row in rows] == ["strength 0", "strength 0.5", "strength 1"]
+    assert [[one["strength"] for one in row.spec["addons"]] for row in rows] == [[], [0.5], [1.0]]
+    assert {row.spec["prompt"] for row in rows} == {rows[0].spec["prompt"]}
+    assert "inkwash, ink wash painting" in rows[0].spec["prompt"]
+    assert len({row.spec["seed"] for row in rows}) == 1
+    assert render.shots.count() == 18
+
+
+def test_tags_among_trigger_words_stay_out_of_a_preview(creator: Any, base: File) -> None:
+    file = file_of(creator, lora_shapes(), version={"trigger_words": ["<lora:ink:1>", "ink"]})
+    previews.configure(file.version, base=base.version)
+    assert all("<lora" not in row["prompt"] and "ink" in row["prompt"] for row in specs(planned(file)))
+
+
+def test_an_embedding_stands_with_its_word_and_without(creator: Any, base: File) -> None:
+    word = file_of(creator, embedding_shapes(), name="soft-glow.safetensors")
+    previews.configure(word.version, base=base.version)
+    render = planned(word)
+    without, with_it = specs(render, 1)
+    assert ("soft-glow" in without["prompt"], "soft-glow" in with_it["prompt"]) == (False, True)
+    assert (without["addons"], with_it["addons"][0]["file"]) == ([], 1)
+    assert len(specs(render)) == 12
+
+
+@pytest.mark.parametrize("name", ["EasyNegative", "bad_hands-4", "ng_deep"])
+def test_a_negative_embedding_stands_in_the_negative_prompt(creator: Any, base: File, name: str) -> None:
+    word = file_of(creator, embedding_shapes(), name=f"{name}.safetensors")
+    previews.configure(word.version, base=base.version)
+    without, with_it = specs(planned(word), 0)
+    assert without["prompt"] == with_it["prompt"]
+    assert (name in without["negative_prompt"], name in with_it["negative_prompt"]) == (False, True)
+
+
+def test_words_and_tags_tell_negative_embeddings_from_others(creator: Any) -> None:
+    version = VersionFactory(entry__name="Soft light")
+    assert previewplans.is_negative(version, "ngoc") is False
+    catalog.set_tags(version.entry, ["Negative embedding"])
+    assert previewplans.is_negative(Version.objects.get(pk=version.pk), "ngoc") is True
+
+
+def test_a_vae_stands_beside_the_base_s_own(creator: Any, base: File) -> None:
+    vae = file_of(creator, vae_shapes(), name="sharp.safetensors")
+    previews.configure(vae.version, base=base.version)
+    assert [shot.label for shot in planned(vae).shots.filter(prompt_number=0)] == ["the base's own VAE", "this VAE"]
+
+
+def test_what_a_base_shows_already_is_not_rendered_again(creator: Any, base: File) -> None:
+    previews.configure(base.version, prompts=["a red circle"])
+    made(planned(base))
+    vae = file_of(creator, vae_shapes())
+    previews.configure(vae.version, base=base.version, prompts=["lanternlight, a red circle"])
+    render = planned(vae)
+    assert [shot.picture is not None for shot in render.shots.all()] == [True, False]
+    assert render.steps_total == 20
+
+
+def test_the_owner_s_prompts_and_settings_replace_the_standard_ones(creator: Any, base: File) -> None:
+    Version.objects.filter(pk=base.version_id).update(steps=8, sampler="Euler a", cfg_scale=5, clip_skip=2, negative_prompt="grey")
+    previews.configure(base.version, prompts=["a \x00red circle <lora:x:1>", "", "a {trigger} square"])
+    first, second = specs(planned(File.objects.get(pk=base.pk)))
+    assert (first["prompt"], second["prompt"]) == ("lanternlight, a red circle", "a lanternlight square")
+    assert (first["steps"], first["sampler"], first["cfg_scale"], first["clip_skip"], first["negative_prompt"]) == (
+        8,
+        "Euler a",
+        5.0,
+        2,
+        "grey",
+    )
+    previews.configure(base.version, negative_prompt="blue")
+    assert {row["negative_prompt"] for row in specs(planned(File.objects.get(pk=base.pk)))} == {"blue"}
+
+
+def test_wrong_settings_are_refused(creator: Any, stranger: Any, base: File, lora: File) -> None:
+    secret = file_of(stranger, checkpoint_shapes(), visibility="private")
+    for more, code in (
+        ({"prompts": ["x"] * 13}, "preview:prompts"),
+        ({"base": lora.version}, "preview:base"),
+        ({"base": secret.version}, "preview:base"),
+        ({"prediction": "guess"}, "preview:prediction"),
+    ):
+        with pytest.raises(NoRender) as caught:
+            previews.configure(lora.version, **more)
+        assert caught.value.code == code
+    assert planned(lora).base == base
+
+
+def test_asking_twice_changes_nothing(base: File) -> None:
+    assert planned(base) == planned(base)
+    assert Render.objects.count() == 1
+
+
+def test_made_previews_stay_when_nothing_changed(base: File) -> None:
+    render = made(planned(base))
+    assert planned(base) == render
+
+
+def test_what_pictures_depend_on_asks_for_new_ones(base: File, monkeypatch: Any) -> None:
+    first = planned(base)
+    previews.configure(base.version, prompts=["a cat"])
+    second = planned(base)
+    first.refresh_from_db()
+    assert (first.state, second.state, second.shots.count()) == ("cancelled", "wanted", 1)
+    monkeypatch.setattr("inference.previewplans.RENDERER_VERSION", "next")
+    assert planned(base) != second
+    File.objects.filter(pk=base.pk).update(blob=file_of(base.version.entry.owner, checkpoint_shapes()).blob)
+    assert planned(File.objects.get(pk=base.pk)).files[0]["sha256"] != base.sha256
+
+
+def test_a_lora_without_a_base_says_so_and_is_planned_when_one_appears(creator: Any, moderator: Any) -> None:
+    lora = file_of(creator, lora_shapes(768), name="ink.safetensors")
+    assert lora.blob.detected["family"] == "SD 1.x"
+    plan = previews.want(lora.version)
+    assert (plan.render, plan.code) == (None, "preview:no-base")
+    status = previews.status(lora.version)
+    assert status.kind == "waiting"
+    assert status.sentence == "There is no base of the family SD 1.x to render it on: its owner can name one, or the admin a default."
+    base = file_of(moderator, checkpoint_shapes())
+    FamilyBase.objects.create(family="SD 1.x", version=base.version)
+    PreviewPlan.objects.update(planned_at=timezone.now() - timedelta(seconds=11))
+    previews.refresh()
+    assert previews.status(lora.version).code == "preview:does-not-fit", "of the family, but of other widths"
+
+
+def test_a_default_base_must_be_readable_by_the_owner(creator: Any, stranger: Any) -> None:
+    vae = file_of(creator, vae_shapes())
+    Blob.objects.filter(pk=vae.blob_id).update(detected={**vae.blob.detected, "family": "SD 1.x"})
+    base = file_of(stranger, checkpoint_shapes(), visibility="private")
+    FamilyBase.objects.create(family="SD 1.x", version=base.version)
+    assert previews.want(vae.version).code == "preview:no-base"
+    base.version.entry.visibility = "public"
+    base.version.entry.save()
+    assert planned(vae).base == base
+
+
+def test_what_makes_no_pictures_says_why(creator: Any) -> None:
+    upscaler = file_of(creator, {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)})
+    assert (previews.want(upscaler.version).code, previews.status(upscaler.version).kind) == ("render:kind", "none")
+    unet = file_of(creator, {name: shape for name, shape in checkpoint_shapes().items() if "diffusion_model" in name})
+    assert previews.want(unet.version).code == "render:no-text-encoder"
+    off = file_of(creator, checkpoint_shapes())
+    previews.configure(off.version, enabled=False)
+    assert previews.want(off.version).code == "preview:off"
+    gguf = FileFactory(blob__container="gguf")
+    assert previews.want(gguf.version).code == "render:not-safetensors"
+    assert previews.want(VersionFactory()).code == "render:not-ready"
+
+
+def test_the_uploaded_file_comes_before_its_twin_and_that_before_a_variant(creator: Any, base: File) -> None:
+    pickle = FileFactory(version=base.version, name="dream.ckpt", blob__container="torch")
+    variant = {"keep": "weights", "precision": "fp16", "converter": "1"}
+    smaller = FileFactory(version=base.version, role="derived", source=pickle, recipe=variant, blob__detected=base.blob.detected)
+    assert planned(base).file == base
+    File.objects.filter(pk=base.pk).update(role="derived", source=pickle, recipe={"keep": "all", "precision": "keep", "converter": "1"})
+    assert planned(base).file == base
+    File.objects.filter(pk=base.pk).update(state="danger")
+    assert previews.want(base.version).code == "render:no-tensors", "the variant is what is left, and no scan has listed its tensors"
+    assert smaller.downloadable
+
+
+def test_status_follows_a_render_through_its_life(base: File) -> None:
+    assert previews.status(base.version) == previews.SOON
+    render = planned(base)
+    status = previews.status(base.version)
+    assert (status.kind, status.code) == ("waiting", "preview:no-worker")
+    worker()
+    status = previews.status(base.version)
+    assert (status.kind, status.place, status.done, status.total) == ("queued", 1, 0, 6)
+    render = lifecycle.claim(render, "rendering")
+    made(render, render.shots.all()[:2])
+    status = previews.status(base.version)
+    assert (status.kind, status.sentence) == ("rendering", "2 of 6 pictures are rendered.")
+    lifecycle.fail(render, "render:black", "All pictures came out black.")
+    status = previews.status(base.version)
+    assert (status.kind, status.sentence, status.code) == ("failed", "All pictures came out black.", "render:black")
+    Render.objects.update(state="made")
+    assert previews.status(base.version).kind == "made"
+    catalog.withdraw(base.version)
+    assert previews.status(base.version).kind == "none"
+
+
+def test_weights_that_no_worker_takes_wait_for_one_that_does(creator: Any) -> None:
+    large = file_of(creator, checkpoint_shapes(), size_bytes=2_130_000_000)
+    planned(large)
+    worker()
+    status = previews.status(large.version)
+    assert (status.kind, status.sentence) == ("waiting", "No worker here can render 2.1 GB of weights; it waits for one with a GPU.")
+
+
+def test_pictures_are_shown_only_while_the_file_that_made_them_is_offered(base: File) -> None:
+    assert previews.shown(base.version) is None
+    render = made(planned(base))
+    shown = previews.shown(base.version)
+    assert shown is not None
+    assert (shown.render, len(shown.shots), [len(row) for row in shown.rows]) == (render, 6, [1] * 6)
+    Blob.objects.filter(pk=base.blob_id).update(verdict="danger")
+    assert previews.shown(base.version) is None
+    assert previews.covers([base.version]) == {}
+    Blob.objects.filter(pk=base.blob_id).update(verdict="success")
+    assert previews.shown(base.version) is not None
+    catalog.withdraw(base.version)
+    assert previews.shown(base.version) is None
+
+
+def test_made_pictures_stay_until_new_ones_are_made(base: File) -> None:
+    old = made(planned(base))
+    previews.configure(base.version, prompts=["a cat", "a dog"])
+    new = planned(base)
+    made(new, new.shots.all()[:1])
+    assert previews.shown(base.version).render == old  # type: ignore[union-attr]
+    made(new, new.shots.all())
+    lifecycle.advance(lifecycle.claim(new, "rendering"), "made")
+    assert previews.shown(base.version).render == new  # type: ignore[union-attr]
+
+
+def test_what_is_done_of_the_first_ones_is_shown_at_once(base: File) -> None:
+    render = planned(base)
+    made(render, render.shots.all()[:2])
+    assert len(previews.shown(base.version).shots) == 2  # type: ignore[union-attr]
+
+
+def test_a_list_gets_one_picture_of_each_version_in_one_question(base: File, lora: File, django_assert_num_queries: Any) -> None:
+    made(planned(base))
+    made(planned(lora))
+    with django_assert_num_queries(1):
+        found = previews.covers([base.version, lora.version_id, 999])
+    strongest = Shot.objects.get(render__version=lora.version, prompt_number=0, label="strength 1").picture
+    assert set(found) == {base.version_id, lora.version_id}
+    assert found[lora.version_id] == strongest
+
+
+def test_the_sweep_plans_what_was_never_planned_and_what_changed(base: File) -> None:
+    assert list(previews.due()) == [base.version]
+    assert previews.refresh() == {"planned": 1, "cancelled": 0}
+    assert list(previews.due()) == []
+    catalog.change_version(base.version, steps=5)
+    assert list(previews.due()) == [base.version]
+    previews.refresh()
+    assert {row["steps"] for row in specs(Render.objects.get(state="wanted"))} == {5}
+
+
+def test_another_renderer_plans_everything_again(base: File, monkeypatch: Any) -> None:
+    previews.refresh()
+    for module in ("previews", "previewplans", "recipes"):
+        monkeypatch.setattr(f"inference.{module}.RENDERER_VERSION", "next")
+    assert previews.refresh()["planned"] == 1
+    assert Render.objects.filter(state="cancelled").count() == 1
+    assert list(previews.due()) == []
+
+
+def test_previews_that_were_cancelled_are_not_planned_by_the_sweep(base: File) -> None:
+    lifecycle.advance(planned(base), "cancelled")
+    assert list(previews.due()) == []
+    assert previews.status(base.version).code == "preview:cancelled"
+
+
+def test_a_hub_that_renders_only_when_asked_plans_nothing(base: File, settings: Any) -> None:
+    settings.PREVIEWS = False
+    assert previews.refresh() == {"planned": 0, "cancelled": 0}
+    assert previews.status(base.version).code == "preview:off"
+
+
+@pytest.mark.parametrize("what", ["danger", "withdrawn", "deleted", "base"])
+def test_open_previews_of_what_is_not_offered_any_more_are_ended(base: File, lora: File, what: str) -> None:
+    render = planned(lora)
+    if what == "danger":
+        Blob.objects.filter(pk=lora.blob_id).update(verdict="danger")
+    elif what == "base":
+        Blob.objects.filter(pk=base.blob_id).update(verdict="error")
+    else:
+        (catalog.withdraw if what == "withdrawn" else catalog.delete_version)(Version.objects.get(pk=lora.version_id))
+    assert previews.cancel_stale() == 1
+    render.refresh_from_db()
+    assert render.state == "cancelled"
+
+
+def test_made_previews_of_lost_weights_are_planned_anew(base: File) -> None:
+    made(planned(base))
+    assert previews.replan_lost() == 0
+    File.objects.filter(pk=base.pk).update(state="danger")
+    assert previews.replan_lost() == 1
+    assert previews.want(base.version).code == "render:not-ready"
+
+
+def test_superseded_previews_are_forgotten_after_a_day(base: File) -> None:
+    old = made(planned(base))
+    previews.configure(base.version, prompts=["a cat"])
+    new = made(planned(base))
+    assert previews.drop_superseded() == 0
+    Render.objects.filter(pk=new.pk).update(moved_at=timezone.now() - timedelta(days=2))
+    previews.drop_superseded()
+    assert list(Render.objects.all()) == [new]
+    assert old.pk != new.pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_becomes_ready_has_its_previews_planned(creator: Any, tmp_path: Any) -> None:
+    file = upload_path(VersionFactory(entry__owner=creator), creator, plain_checkpoint(tmp_path / "a.safetensors"))
+    drain()
+    plan = PreviewPlan.objects.get(version=file.version)
+    assert plan.render is None, "its widths are too odd to be rendered"
+    assert plan.code.startswith("render:")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_trouble_over_previews_holds_back_no_file(creator: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    def broken(version: Version) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("inference.previewplans.plan", broken)
+    file = upload_path(VersionFactory(entry__owner=creator), creator, plain_checkpoint(tmp_path / "a.safetensors"))
+    drain()
+    file.refresh_from_db()
+    assert file.state == "ready"
+    assert not PreviewPlan.objects.exists()
