@@ -1,0 +1,81 @@
+"""Which shots go through the UNet together, and how many at once: what memory holds, measured, and less after it did not.
+
+It renders nothing itself: `render` hands in what one batch takes.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Hashable, Sequence
+
+import torch
+
+from inference.diffusion.jobs import Shot
+
+CPU_PIXELS = 1 << 18
+"""Of all pictures of a batch on a CPU: sixteen of 128x128, one of 512x512. There company saves reading the weights again, and with more
+pixels than these the arithmetic is what takes the time."""
+LARGEST = 32
+"""Pictures of a batch at most: so that a cancelled render ends soon, and pictures come before all are done."""
+SPARE = 0.8
+"""Share of the free memory of a GPU that a batch may take: libraries choose their workspaces by size, so the next batch may need more."""
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+"""By which torch's errors about memory are known where they have no class of their own."""
+
+
+def grouped(shots: Sequence[Shot]) -> list[list[int]]:
+    """The shots' places by all that a batch must have in common, in the order in which the groups are first met."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, shot in enumerate(shots):
+        alike = (shot.addons, shot.clip_skip, shot.width, shot.height, shot.sampler, shot.schedule, shot.steps, shot.cfg_scale)
+        groups.setdefault(alike, []).append(place)
+    return list(groups.values())
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether the device or the machine had no room for it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
+
+
+class BatchSize:
+    """How many pictures of one size go at once. Half as many after an error about memory, for good."""
+
+    def __init__(self, device: str, pixels: int, measure: Callable[[], int]) -> None:
+        """`measure` gives the bytes that one picture takes at its peak; it is asked on a GPU alone."""
+        if device == "cuda":
+            now = int(free_bytes() * SPARE / max(1, measure()))
+        else:
+            now = CPU_PIXELS // pixels
+        self.now = min(LARGEST, max(1, now))
+
+    def halve(self) -> bool:
+        """After an error about memory: False if there was but one picture, which cannot be made smaller."""
+        if self.now == 1:
+            return False
+        self.now //= 2
+        return True
+
+
+def let_go() -> None:
+    """Gives back what nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def free_bytes() -> int:
+    """What the GPU has left: unused, or kept by torch for reuse."""
+    free, _ = torch.cuda.mem_get_info()
+    return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """What a call takes on the GPU beyond what lies there already."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_allocated() - before)

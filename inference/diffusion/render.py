@@ -1,0 +1,248 @@
+"""Pictures of a job: loads, groups shots, samples, decodes, and says what happens as it happens. Knows no pipe, no lock and no database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from inference.diffusion.batches import BatchSize, grouped, is_memory, let_go, peak_bytes
+from inference.diffusion.bounds import check_shot
+from inference.diffusion.conditioning import Encoded
+from inference.diffusion.decoding import develop
+from inference.diffusion.guidance import FACTOR, Guided
+from inference.diffusion.jobs import EMBEDDING, HYPERNETWORK, LORA, VAE, Event, Job, Shot
+from inference.diffusion.loading import Model
+from inference.diffusion.patching import applied
+from inference.diffusion.prompts import parse
+from inference.diffusion.residence import Residence
+from inference.diffusion.samplernames import SAMPLERS, resolve
+from inference.diffusion.sampling import Cancelled, PictureNoise, sample
+from inference.diffusion.schedulers import build
+from inference.diffusion.version import RENDERER_VERSION
+from registry.formats.errors import FormatError
+
+STEP_EVERY = 0.1
+"""Seconds between two "step" events at least, of the whole job."""
+PACKAGES = ("torch", "diffusers", "transformers")
+REFINER = "A refiner finishes what a base model has begun and makes no pictures by itself. Render its base model instead."
+
+
+@dataclass(slots=True)
+class _Course:
+    """One job on its way: where its words go, and what is known of it at its end."""
+
+    job: Job
+    fds: Sequence[int]
+    emit: Callable[[Event], None]
+    cancelled: Callable[[], bool]
+    seconds: dict[str, float] = field(default_factory=dict)
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    last_step: float = 0.0
+
+    def note(self, sentence: str) -> None:
+        """Each sentence once."""
+        if sentence and sentence not in self.said:
+            self.said.add(sentence)
+            self.emit(Event("note", note=sentence))
+
+    def loading(self, name: str) -> None:
+        self.emit(Event("loading", note=name))
+
+    def step(self, places: Sequence[int], step: int, steps: int) -> None:
+        if time.monotonic() - self.last_step >= STEP_EVERY:
+            self.last_step = time.monotonic()
+            self.emit(Event("step", shots=tuple(places), step=step, steps=steps))
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] = self.seconds.get(what, 0.0) + time.monotonic() - began
+
+
+class Renderer:
+    """Renders jobs one after another on one device ("cpu", "cuda"); the checkpoint of the last one stays loaded."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self._residence = Residence(device)
+
+    def render(self, job: Job, fds: Sequence[int], emit: Callable[[Event], None], cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Says every shot's picture, or why there is none, then "done"; ends early once `cancelled()`, which is asked before each step.
+
+        `fds` are open files in the order of `job.files`; they may be closed afterwards. Raises FormatError for files and shots that cannot
+        be rendered, before anything was sampled where it can be known by then, and whatever torch raises where one picture does not fit
+        into memory.
+        """
+        for shot in job.shots:
+            check_shot(shot)
+        course = _Course(job, fds, emit, cancelled)
+        with course.timed("load"):
+            model = self._residence.model(job, fds, course.loading)
+        if model.architecture.family == "sdxl-refiner":
+            raise FormatError("render:refiner", REFINER)
+        try:
+            with course.timed("total"):
+                for places in grouped(job.shots):
+                    self._group(course, model, places)
+        except Cancelled:
+            return
+        emit(Event("done", data=self._facts(course, model)))
+
+    def _group(self, course: _Course, model: Model, places: list[int]) -> None:
+        """Shots that differ in text and seed alone."""
+        shot = course.job.shots[places[0]]
+        with course.timed("load"):
+            addons = [(addon, self._residence.addon(course.job, addon.file, course.fds, course.loading)) for addon in shot.addons]
+        roles = [course.job.files[addon.file].role for addon in shot.addons]
+        networks = [
+            (one, addon.strength, addon.text_strength)
+            for (addon, one), role in zip(addons, roles, strict=True)
+            if role in (LORA, HYPERNETWORK)
+        ]
+        embeddings = [one for (_, one), role in zip(addons, roles, strict=True) if role == EMBEDDING]
+        vaes = [one for (_, one), role in zip(addons, roles, strict=True) if role == VAE]
+        _tell(course, shot, [one for _, one in addons])
+        with applied(model, networks), _vae(model, vaes[-1] if vaes else model.vae), torch.inference_mode():
+            with course.timed("encode"):
+                texts = self._residence.texts(course.job, shot, _texts_of(course.job, places), embeddings)
+            for alike in _of_one_length(course.job, places, texts):
+                self._alike(course, model, alike, texts)
+
+    def _alike(self, course: _Course, model: Model, places: list[int], texts: dict[str, Encoded]) -> None:
+        """Shots whose texts are of one length, too: as many at once as memory holds."""
+        shot = course.job.shots[places[0]]
+        size = BatchSize(self.device, shot.width * shot.height, lambda: _peak(course.job, model, places[0], texts))
+        pending = list(places)
+        while pending:
+            if course.cancelled():
+                raise Cancelled
+            batch = pending[: size.now]
+            try:
+                for place in self._batch(course, model, batch, texts):
+                    pending.remove(place)
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_memory(error) or not size.halve():
+                    raise
+            let_go()  # outside of the except clause, which holds on to all that the failed batch had made
+            course.note(f"{len(batch)} pictures of {shot.width}x{shot.height} at once do not fit into memory: {size.now} are made at once.")
+
+    def _batch(self, course: _Course, model: Model, places: list[int], texts: dict[str, Encoded]) -> Iterator[int]:
+        """Samples and decodes one batch; gives each place as soon as its picture was told."""
+        began = time.monotonic()
+        shot = course.job.shots[places[0]]
+        with course.timed("sample"):
+            latents = _sampled(course, model, places, texts)
+        at = time.monotonic()
+        for place, one in zip(places, develop(model.vae, latents, course.note), strict=True):
+            if one.png:
+                data = {"width": one.width, "height": one.height}
+                course.emit(Event("picture", shots=(place,), png=one.png, data=data))
+            else:
+                course.emit(Event("unfit", shots=(place,), code=one.code, note=one.sentence))
+            yield place
+        course.seconds["decode"] = course.seconds.get("decode", 0.0) + time.monotonic() - at
+        course.batches.append(
+            {
+                "pictures": len(places),
+                "width": shot.width,
+                "height": shot.height,
+                "steps": shot.steps,
+                "seconds": round(time.monotonic() - began, 3),
+            }
+        )
+
+    def _facts(self, course: _Course, model: Model) -> dict[str, Any]:
+        return {
+            "renderer": RENDERER_VERSION,
+            "versions": {name: version(name) for name in PACKAGES},
+            "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "family": model.architecture.family,
+            "prediction": model.prediction,
+            "seconds": {what: round(seconds, 3) for what, seconds in course.seconds.items()},
+            "batches": course.batches,
+        }
+
+
+def _sampled(course: _Course, model: Model, places: list[int], texts: dict[str, Encoded]) -> torch.Tensor:
+    shots = [course.job.shots[place] for place in places]
+    shot = shots[0]
+    guided = _guided(model, shots, texts)
+    noise = PictureNoise([one.seed for one in shots], _latent_shape(model, shot), model.device)
+    config = {**model.scheduler_config, "prediction_type": model.prediction}
+    run = build(shot.sampler, shot.schedule, shot.steps, config, sdxl=model.architecture.is_sdxl, device=str(model.device))
+    return sample(guided, run, noise, done=lambda step: course.step(places, step, shot.steps), cancelled=course.cancelled)
+
+
+def _guided(model: Model, shots: Sequence[Shot], texts: dict[str, Encoded]) -> Guided:
+    positives = [texts[shot.prompt] for shot in shots]
+    silent = model.architecture.is_sdxl  # SDXL was trained with zeros for no text; A1111 gives them to an empty negative prompt alone
+    negatives = [
+        texts[shot.negative_prompt].silent() if silent and not shot.negative_prompt else texts[shot.negative_prompt]
+        for shot in shots
+        if shot.cfg_scale > 1
+    ]
+    return Guided(model, positives, negatives, shots[0].cfg_scale, shots[0].width, shots[0].height)
+
+
+def _latent_shape(model: Model, shot: Shot) -> tuple[int, int, int]:
+    return int(model.architecture.unet["out_channels"]), shot.height // FACTOR, shot.width // FACTOR
+
+
+def _texts_of(job: Job, places: Sequence[int]) -> Iterator[str]:
+    for place in places:
+        yield job.shots[place].prompt
+        if job.shots[place].cfg_scale > 1:
+            yield job.shots[place].negative_prompt
+
+
+def _of_one_length(job: Job, places: Sequence[int], texts: dict[str, Encoded]) -> list[list[int]]:
+    """A longer text needs a longer context: padding the others to it would change their pictures by their neighbours."""
+    lengths: dict[tuple[int, int], list[int]] = {}
+    for place in places:
+        shot = job.shots[place]
+        unwanted = texts[shot.negative_prompt].length if shot.cfg_scale > 1 else 0
+        lengths.setdefault((texts[shot.prompt].length, unwanted), []).append(place)
+    return list(lengths.values())
+
+
+def _peak(job: Job, model: Model, place: int, texts: dict[str, Encoded]) -> int:
+    """Bytes that one picture takes on the GPU at its peak, found by one call of the UNet and one of the decoder."""
+    shot = job.shots[place]
+    noise = PictureNoise([shot.seed], _latent_shape(model, shot), model.device).first()
+    guided = _guided(model, [shot], texts)
+    sampling = peak_bytes(lambda: guided(noise, torch.tensor(500.0, device=model.device)))
+    return max(sampling, peak_bytes(lambda: list(develop(model.vae, noise, lambda sentence: None))))
+
+
+def _tell(course: _Course, shot: Shot, addons: Sequence[Any]) -> None:
+    """What will not be as somebody may expect it."""
+    sampler = SAMPLERS[resolve(shot.sampler, shot.schedule).sampler]
+    course.note(f"{sampler.name}: {sampler.note}" if sampler.note else "")
+    for text in (shot.prompt, shot.negative_prompt):
+        for sentence in parse(text).notes:
+            course.note(sentence)
+    for addon in addons:
+        share = getattr(addon, "share", None)
+        course.note(share.sentence() if share is not None else "")
+
+
+@contextmanager
+def _vae(model: Model, vae: Any) -> Iterator[None]:
+    """The model with another autoencoder while it lasts."""
+    own, model.vae = model.vae, vae
+    try:
+        yield
+    finally:
+        model.vae = own
