@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from hub.samples import FOLDER
 from registry import panel
 from registry.models import File
 from tests.hub.addons import lora_for
+from tests.hub.constructed import constructed_bytes
 from tests.hub.published import published_entry, published_file, published_version
 
 pytestmark = pytest.mark.django_db
-TIDE = FOLDER / "files" / "tide-pool-tiny-fp16.safetensors"
+TIDE = constructed_bytes("tide-pool-tiny-fp16.safetensors")
 LORA = {"kind": "lora", "family": "SD 1.x", "base_model": "SD 1.5", "tensors": 40}
 CHECKPOINT = {"kind": "checkpoint", "family": "SD 1.x", "base_model": "SD 1.5", "tensors": 400}
 
@@ -28,14 +28,14 @@ def nothing_at_hand() -> None:
 
 @pytest.fixture
 def lora(creator: Any) -> File:
-    return published_file(creator, lora_for(TIDE.read_bytes()), "ink.safetensors", blob_detected=LORA)
+    return published_file(creator, lora_for(TIDE), "ink.safetensors", blob_detected=LORA)
 
 
 def checkpoint(
     owner: Any, name: str, *, detected: dict[str, Any] = CHECKPOINT, version: dict[str, Any] | None = None, **entry: Any
 ) -> File:
     """A published checkpoint of its own bytes: as many spaces at the end of the header make another file of the same tensors."""
-    data = TIDE.read_bytes()
+    data = TIDE
     length = int.from_bytes(data[:8], "little")
     padded = length + 8 * (1 + sum(name.encode()))
     data = padded.to_bytes(8, "little") + data[8 : 8 + length].ljust(padded) + data[8 + length :]

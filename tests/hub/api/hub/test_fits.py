@@ -9,14 +9,14 @@ import pytest
 from rest_framework.test import APIClient
 from safetensors.numpy import save
 
-from hub.samples import FOLDER
 from registry import panel
 from registry.models import File
 from tests.factories import FileFactory, VersionFactory
 from tests.hub.addons import lora_for
+from tests.hub.constructed import constructed_bytes
 from tests.hub.published import published_file
 
-TIDE = FOLDER / "files" / "tide-pool-tiny-fp16.safetensors"
+TIDE = constructed_bytes("tide-pool-tiny-fp16.safetensors")
 FOREIGN = {
     f"lora_unet_double_blocks_{n}_img_attn_qkv.lora_{end}.weight": np.zeros((4, 4), np.float16) for n in range(4) for end in ("up", "down")
 }
@@ -29,12 +29,12 @@ def nothing_at_hand() -> None:
 
 @pytest.fixture
 def checkpoint(creator: Any) -> File:
-    return published_file(creator, TIDE.read_bytes(), "tide.safetensors")
+    return published_file(creator, TIDE, "tide.safetensors")
 
 
 @pytest.fixture
 def lora(creator: Any) -> File:
-    return published_file(creator, lora_for(TIDE.read_bytes()), "ink.safetensors")
+    return published_file(creator, lora_for(TIDE), "ink.safetensors")
 
 
 def test_a_lora_of_the_checkpoints_family_fits_whole(anonymous: APIClient, lora: File, checkpoint: File) -> None:
@@ -53,7 +53,7 @@ def test_a_lora_of_another_family_does_not_fit_and_says_what_finds_no_place(anon
 
 
 def test_a_lora_for_other_widths_does_not_fit(anonymous: APIClient, creator: Any, checkpoint: File) -> None:
-    full = published_file(creator, (FOLDER / "files" / "ink-wash-demo.safetensors").read_bytes(), "full.safetensors")
+    full = published_file(creator, constructed_bytes("ink-wash-demo.safetensors"), "full.safetensors")
     seen = anonymous.get(f"/api/hub/files/{full.pk}/fits?checkpoint={checkpoint.pk}").json()
     assert (seen["fits"], seen["applied"]) == (False, 0)
     assert "it is made for" in seen["unmatched"][0]
@@ -68,7 +68,7 @@ def test_what_is_no_checkpoint_is_said_to_be_none(anonymous: APIClient, lora: Fi
 def test_both_files_must_be_readable(
     api: APIClient, other: APIClient, anonymous: APIClient, creator: Any, stranger: Any, lora: File
 ) -> None:
-    data = TIDE.read_bytes()
+    data = TIDE
     draft = published_file(creator, data, version=VersionFactory(entry__owner=creator))
     for client in (other, anonymous):
         secret = client.get(f"/api/hub/files/{lora.pk}/fits?checkpoint={draft.pk}")
