@@ -46,7 +46,8 @@ MAX_NOTES, MAX_OUTCOME = 20, 20_000
 @cache
 def engine() -> Engine:
     """The one render child of this worker process."""
-    return Engine(device(), threads=settings.RENDER_THREADS)
+    weak = os.environ.get("WEIGH_ALLOW_WEAK_SANDBOX") == "1"
+    return Engine(device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, weak=weak)
 
 
 def device() -> str:

@@ -20,9 +20,14 @@ def web_command(host: str, port: int) -> list[str]:
 
 
 def worker_command(queue: str, children: int) -> list[str]:
-    """A Celery worker for one queue."""
-    flags = ["-Q", queue, "-n", f"{queue}@%h", "-c", str(children), "--without-mingle", "--without-gossip", "-l", "INFO"]
-    return [*CELERY, "worker", *flags]
+    """A Celery worker for one queue.
+
+    Its pool forks, the gpu worker's too: the one process that works keeps the render child from task to task (both go together, after
+    200 tasks or when it is killed), while the main process goes on answering pings and stops when it is told. With the pool "solo" nobody
+    would answer while pictures are made.
+    """
+    flags = ["-Q", queue, "-n", f"{queue}@%h", "-c", str(children), "--pool", "prefork"]
+    return [*CELERY, "worker", *flags, "--without-mingle", "--without-gossip", "-l", "INFO"]
 
 
 def prepare_command() -> list[str]:
