@@ -1,6 +1,8 @@
 // Everything that every page runs: htmx, copy buttons, the theme switch, and "/" for the search box. Pages work without it.
 import htmx from "htmx.org";
 import "./main.css";
+import "./pictures.css";
+import "./pictures.js";
 
 window.htmx = htmx; // the upload page asks for its list of work through it
 

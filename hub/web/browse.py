@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,11 @@ from django.db.models import BigIntegerField, Count, F, Q, QuerySet
 from django.db.models.functions import Cast, Lower
 from django.http import QueryDict
 
+from hub import pictures
 from hub.web import filelist
+from inference import previews
 from registry import queries
+from registry.formats.plaintext import printable
 from registry.models import Entry, Kind, Version
 
 PAGE = 24
@@ -62,6 +66,8 @@ class Card:
     formats: str
     safe: bool
     base: str
+    cover: str = ""
+    cover_alt: str = ""
 
 
 @dataclass
@@ -99,6 +105,7 @@ def page(filters: Filters, cap: int) -> Page:
     cards = [card(entry) for entry in queries.with_cards(rows)]
     more = len(cards) > PAGE
     cards = cards[:PAGE]
+    add_covers(cards)
     return Page(filters, cards, totals["shown"], totals["hidden"], following(cards[-1].entry) if more else "")
 
 
@@ -155,6 +162,15 @@ def _decode(cursor: str, name: str) -> tuple[Any, int] | None:
         return (value, pk) if isinstance(value, int) and abs(value) < 2**62 else None
     except (ValueError, TypeError, binascii.Error):
         return None
+
+
+def add_covers(cards: Iterable[Card]) -> None:
+    """Give cards the picture that stands for their version; those without keep the drawn art. One query for all."""
+    versions = {card.version.pk: card for card in cards if card.version}
+    for pk, picture in previews.covers(versions).items():
+        shown = versions[pk]
+        shown.cover, *_ = pictures.small(picture, f"{shown.entry.slug}-{picture.seed}")
+        shown.cover_alt = printable(str(picture.meta.get("prompt") or ""), 160)
 
 
 def card(entry: Entry) -> Card:

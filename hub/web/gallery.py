@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from hub import pictures
 from inference.models import Render, Shot
 from registry.formats.plaintext import printable
 from registry.lifecycle import RenderState
+from registry.models import Version
 
 OPEN = (RenderState.WANTED, RenderState.RENDERING)
 ALT_LENGTH = 300
@@ -90,29 +92,28 @@ class Gallery:
 
 def of(render: Render) -> Gallery:
     """A render whose version, entry and shots with pictures are loaded (`inference.renders.with_shots`)."""
+    return laid_out(render, render.version, render.shots.all())  # type: ignore[attr-defined]
+
+
+def laid_out(render: Render, version: Version, shots: Iterable[Shot]) -> Gallery:
+    """The same of parts that were loaded one by one. Once a render is over, boxes that nothing comes into are left out."""
     lines: dict[int, Line] = {}
-    for shot in render.shots.all():  # type: ignore[attr-defined]
-        tile = tile_of(shot, render)
-        lines.setdefault(shot.prompt_number, Line(tile.prompt, [])).tiles.append(tile)
-    if render.state not in OPEN:
-        lines = {number: kept for number, line in lines.items() if (kept := Line(line.prompt, [*filter(_told, line.tiles)])).tiles}
+    for shot in shots:
+        tile = tile_of(shot, version)
+        if tile.source or tile.unfit or render.state in OPEN:
+            lines.setdefault(shot.prompt_number, Line(tile.prompt, [])).tiles.append(tile)
     return Gallery(render, list(lines.values()))
 
 
-def _told(tile: Tile) -> bool:
-    """Once a render is over, a box that nothing comes into is left out."""
-    return bool(tile.source or tile.unfit)
-
-
-def tile_of(shot: Shot, render: Render) -> Tile:
+def tile_of(shot: Shot, version: Version) -> Tile:
     spec: dict[str, Any] = shot.spec
     prompt = str(spec.get("prompt", ""))
     if shot.picture is None:
         return Tile(shot, prompt, shot.label, int(spec.get("width", 512)), int(spec.get("height", 512)), unfit=shot.error)
-    source, width, height = pictures.small(shot.picture, stem_of(render, shot))
+    source, width, height = pictures.small(shot.picture, stem_of(version, shot))
     return Tile(shot, prompt, shot.label, width, height, source)
 
 
-def stem_of(render: Render, shot: Shot) -> str:
+def stem_of(version: Version, shot: Shot) -> str:
     """What a picture is saved as: its model, version and seed."""
-    return f"{render.version.entry.slug}-{render.version.name}-{shot.picture.seed if shot.picture else shot.place}"
+    return f"{version.entry.slug}-{version.name}-{shot.picture.seed if shot.picture else shot.place}"

@@ -9,8 +9,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from hub.web import access, filelist, words
+from hub.web import access, filelist, previews, renderforms, words
 from hub.web.filelist import FileRow
+from hub.web.previews import Shown
+from hub.web.renderforms import RenderForm
 from hub.web.site import cap_of
 from registry import agreements, catalog, queries
 from registry.agreements import Question
@@ -32,6 +34,8 @@ class ModelPage:
     detected: dict[str, Any] = field(default_factory=dict)
     waits_for: str = ""
     contradictions: list[Question] = field(default_factory=list)
+    previews: Shown | None = None
+    try_form: RenderForm | None = None
 
     @property
     def questions(self) -> list[Question]:
@@ -67,6 +71,8 @@ def show(request: HttpRequest, creator: str, slug: str, version: int | None = No
     page = assemble(entry, version or _number(request.GET.get("version")), may_edit)
     if version and (page.version is None or page.version.pk != version):
         raise Http404
+    if request.user.is_authenticated and page.version and page.best and entry.kind in renderforms.KINDS:
+        page.try_form = renderforms.blank(page.version, page.previews.gallery if page.previews else None)
     return render(request, "catalog/tombstone.html" if page.gone else "catalog/model.html", {"page": page, "entry": entry})
 
 
@@ -84,6 +90,8 @@ def assemble(entry: Entry, wanted: int | None, may_edit: bool) -> ModelPage:
     page.contradictions = agreements.contradictions(chosen, [row.file for row in page.rows])
     page.licence = words.licence(entry)
     page.settings = words.settings_rows(chosen.settings)
+    if not page.gone:
+        page.previews = previews.shown(chosen, may_edit)
     if may_edit and chosen.status != Status.PUBLISHED:
         page.waits_for = catalog.waits_for([row.file for row in page.rows]) or agreements.request_for(page.questions)
     return page
