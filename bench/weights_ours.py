@@ -1,4 +1,4 @@
-"""Our side of `bench.weights`, each job in a process of its own: `python -m bench.weights_ours convert|merge PATH... [options]`.
+"""Our side of `bench.weights`, each job in a process of its own: `python -m bench.weights_ours convert|merge|hash PATH... [options]`.
 
 `--locked` is what the hub does: a locked child, hashes, and the result read back and compared. Without it the engine works in this
 process, and `--no-hashes` and `--no-check` leave those parts out. Where the tensors lie is asked of the locked scanner, as in the hub.
@@ -58,7 +58,7 @@ def run_convert(asked: argparse.Namespace) -> None:
 
 
 def run_merge(asked: argparse.Namespace) -> None:
-    """Always hashed, read back and compared; `--locked` in the child."""
+    """Always hashed; `--locked` in the child, and then always read back and compared."""
     from inference.weights.merging.locked import merge_locked
     from inference.weights.merging.merge import Given, merge
     from inference.weights.merging.recipe import MergeRecipe
@@ -72,12 +72,20 @@ def run_merge(asked: argparse.Namespace) -> None:
     for role, path in (("a", first), ("b", second)):
         with path.open("rb") as file:
             inputs[role] = Given(path, read_safetensors(Window(file.fileno())))
-    merge(inputs, target, merge_recipe)
+    merge(inputs, target, merge_recipe, check=asked.check)
+
+
+def run_hash(asked: argparse.Namespace) -> None:
+    """The hashes of finished files and nothing else: what making such files cannot do without."""
+    if asked.listed:
+        hashes.ContentHash = NoContents  # type: ignore[assignment,misc]
+    for path in asked.paths:
+        hashes.hash_file(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("job", choices=["convert", "merge"])
+    parser.add_argument("job", choices=["convert", "merge", "hash"])
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--variant", action="append")
     parser.add_argument("--locked", action="store_true")
@@ -85,7 +93,7 @@ def main() -> None:
     parser.add_argument("--no-hashes", dest="hashes", action="store_false")
     parser.add_argument("--no-check", dest="check", action="store_false")
     asked = parser.parse_args()
-    (run_convert if asked.job == "convert" else run_merge)(asked)
+    {"convert": run_convert, "merge": run_merge, "hash": run_hash}[asked.job](asked)
 
 
 if __name__ == "__main__":

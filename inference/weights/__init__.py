@@ -1,1 +1,1 @@
-"""Safetensors out of any file of weights: streamed from byte ranges, cast (by numpy; torch where that pays), read back. No pickle."""
+"""Safetensors out of any file of weights: streamed from byte ranges, cast (by numpy, or torch's library), read back. No pickle."""

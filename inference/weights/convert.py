@@ -1,7 +1,7 @@
 """Files of weights into safetensors files: read by byte range, cast, hashed, written, read back and compared. Never unpickles.
 
-Memory stays under 150 MB at any file size (300 where torch casts). The same source, recipe and metadata give the same bytes, on any
-machine. `write_outputs` does the work on open descriptors alone; `convert` and `convert_many` open files, call it and publish.
+Memory stays under 150 MB at any file size (300 where torch's library casts). The same source, recipe and metadata give the same bytes,
+on any machine. `write_outputs` does the work on open descriptors alone; `convert` and `convert_many` open files, call it and publish.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,20 +22,17 @@ from inference.weights.metadata import derived_metadata, notes_of
 from inference.weights.newfile import NewFile
 from inference.weights.outcome import Outcome
 from inference.weights.plan import CASTABLE, PLAIN, Plan, make_plan
+from inference.weights.progress import Progress, Teller
 from inference.weights.recipe import Recipe, twin_recipe
-from inference.weights.sink import BLOCK, BLOCKS, Sink
+from inference.weights.sink import BLOCK, BLOCKS
 from inference.weights.source import Readable, Source
-from inference.weights.verify import Follow
+from inference.weights.writing import Writing
 from registry.formats.directory import TensorDirectory
 from registry.formats.hashes import Hashes
 from registry.identify.keys import EMA, TRAINING
 
 __all__ = ["Output", "Progress", "cast_bytes", "convert", "convert_many", "derived_metadata", "write_outputs"]
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the outputs' tensor bytes once."""
-
-STEP = 1 << 20
 IN_FLIGHT = 16 << 20
 """Bytes on their way to the disk, of all outputs together: several have smaller blocks, of 1 MiB at least."""
 
@@ -108,21 +105,22 @@ def write_outputs(
 ) -> list[Outcome]:
     """As `convert_many`, into files that are open: opens nothing (unless `source` is a path), publishes nothing.
 
-    Fit for a process that is locked in. It starts threads; it casts by torch only where that could be imported (see `kernels.choose`).
+    Fit for a process that is locked in. It starts threads; it casts by torch's library only where that can be opened
+    (see `kernels.choose`).
     Raises as `convert_many` does.
     """
     started = time.monotonic()
     caster = Caster(kernels.choose(cast_bytes(directory, [output.recipe for output in outputs])))
     with Source(source, directory) as opened, contextlib.ExitStack() as stack:
         works = [_Work(output, directory, opened) for output in outputs]
-        tell = _Teller(progress, works, check)
         for work in works:
             work.start(stack, hashes, check, _block_size(len(works)))
+        tell = Teller(progress, [work.writing for work in works])
         running = Pass(opened, [work.lane for work in works], caster, tell)
         running.run()
-        found = [work.finish(hashes) for work in works]
-        for work in works if check else []:
-            work.check(tell)
+        found = [work.writing.finish() for work in works]
+        for work in works:
+            work.compare(tell)
     tell.end()
     return [work.outcome(result, running, time.monotonic() - started) for work, result in zip(works, found, strict=True)]
 
@@ -132,32 +130,11 @@ def _block_size(outputs: int) -> int:
     return min(BLOCK, max(1 << 20, IN_FLIGHT // BLOCKS // outputs // 4096 * 4096))
 
 
-class _Teller:
-    """Counts bytes written and read back, and passes them on a MiB at a time."""
-
-    def __init__(self, progress: Progress | None, works: list[_Work], check: bool) -> None:
-        self._progress, self._works, self._written, self._said = progress, works, 0, 0
-        self._total = sum(work.data for work in works) * (2 if check else 1)
-
-    def __call__(self, size: int) -> None:
-        self._written += size
-        if self._progress is None:
-            return
-        done = self._written + sum(work.read_back for work in self._works)
-        if done - self._said >= STEP:
-            self._said = done
-            self._progress(done, self._total)
-
-    def end(self) -> None:
-        if self._progress is not None and self._said < self._total:
-            self._progress(self._total, self._total)
-
-
 class _Work:
     """One output, from its plan to its report."""
 
+    writing: Writing
     lane: Lane
-    follow: Follow | None = None
 
     def __init__(self, output: Output, directory: TensorDirectory, source: Source) -> None:
         self._output = output
@@ -168,43 +145,21 @@ class _Work:
         if output.metadata != PLAIN:
             self.plan.notes += notes_of(directory)
         self.header = header_bytes(self.plan.tensors, output.metadata, self.plan.aliases)
-        self.data = sum(item.nbytes for item in self.plan.tensors)
 
     def start(self, stack: contextlib.ExitStack, hashes: bool, check: bool, block: int) -> None:
         """Opens the way to the disk, and back."""
-        landed = None
-        if check:
-            sizes = [len(self.header), *(item.nbytes for item in self.plan.tensors)]
-            self.follow = stack.enter_context(Follow(self._output.fd, self._output.direct_fd, sizes))
-            landed = self.follow.reached
-        size = len(self.header) + self.data
-        sink = stack.enter_context(Sink(self._output.fd, self._output.direct_fd, size, hashes=hashes, block=block, landed=landed))
-        self.lane = Lane(self.plan, sink)
-        sink.begin()
-        sink.write(self.header)
+        descriptors = self._output.fd, self._output.direct_fd
+        self.writing = Writing(stack, descriptors, self.header, self.plan.tensors, hashes=hashes, check=check, block=block)
+        self.lane = Lane(self.plan, self.writing.sink)
 
-    @property
-    def read_back(self) -> int:
-        """Bytes of tensors that were read back so far."""
-        return min(self.follow.done, self.data) if self.follow else 0
-
-    def finish(self, hashes: bool) -> Hashes | None:
-        if hashes:
-            return self.lane.sink.finish()
-        self.lane.sink.sync()
-        return None
-
-    def check(self, tell: Callable[[int], None]) -> None:
-        if self.follow is not None:
-            while not self.follow.ended(0.1):
-                tell(0)
-            self.follow.check(self.header, self.lane.sink.sections, self.plan.tensors)
-            self.lane.comparison.reread = True
+    def compare(self, tell: Teller) -> None:
+        self.writing.compare(tell)
+        self.lane.comparison.reread = self.writing.checked
 
     def outcome(self, hashes: Hashes | None, running: Pass, seconds: float) -> Outcome:
         return Outcome(
             recipe=self._output.recipe,
-            size_bytes=len(self.header) + self.data,
+            size_bytes=len(self.header) + self.writing.data,
             tensors=len(self.plan.tensors),
             hashes=hashes,
             dropped=self.plan.dropped,

@@ -94,8 +94,8 @@ def written(outcome: Any) -> list[Any]:
 def work(job: Job) -> NoReturn:
     """The whole life of a child: does `job` behind locks and says {"answer"}, {"error"} of the file, {"late"}, or {"trouble"}.
 
-    With the argument "torch" in its orders it imports that first. Which locks this machine has is said; whether they are enough is not
-    asked here.
+    With the argument "torch" in its orders it opens that library first. Which locks this machine has is said; whether they are enough is
+    not asked here.
     """
     given = child.orders()
     _warm("torch" in given.arguments)
@@ -151,7 +151,7 @@ def _warm(torch: bool) -> None:
     values, out = np.linspace(-1, 1, 1000, dtype=np.float32), np.empty(1000, np.uint16)
     kernels: list[Kernel] = [NumpyKernel()]
     if torch:
-        with suppress(ImportError):  # it is faster, and never needed
+        with suppress(ImportError, OSError):  # it is faster, and never needed
             kernels.append(TorchKernel())
     for kernel in kernels:
         kernel.half(values, out)

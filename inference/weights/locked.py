@@ -7,7 +7,6 @@ own entry (a function which calls `inside.work`), its sources and targets, and o
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.weights import libtorch
 from inference.weights.convert import cast_bytes
 from inference.weights.kernels import TORCH_PAYS
 from inference.weights.newfile import NewFile
@@ -32,7 +32,9 @@ from registry.sandbox.ranges import Serving
 CONVERT = "inference.weights.inside:convert"
 
 MEMORY, TORCH_MEMORY = 2 << 30, 8 << 30
-"""Address space of a child, in bytes: a directory of 64 MB of JSON and its plan fit. Torch maps a gigabyte, with CUDA several."""
+"""Address space of a child, in bytes: a directory of 64 MB of JSON and its plan fit. Torch's library maps half a gigabyte, and several with
+CUDA.
+"""
 
 PATIENCE_SECONDS, BYTES_A_SECOND = 120, 16 << 20
 """A child may work so long, and for every byte that it reads or writes as long as at this pace: 42 minutes for four files of 4 GB."""
@@ -102,7 +104,7 @@ def convert_locked(
         "outputs": [[each.recipe.to_json(), each.plain, each.source_sha256, each.title] for each in wanted],
     }
     targets = [each.target for each in wanted]
-    torch = cast_bytes(directory, [each.recipe for each in wanted]) >= TORCH_PAYS and importlib.util.find_spec("torch") is not None
+    torch = cast_bytes(directory, [each.recipe for each in wanted]) >= TORCH_PAYS and libtorch.installed()
     return work_locked(CONVERT, [source], targets, orders, progress=progress, cancelled=cancelled, torch=torch)
 
 
@@ -120,7 +122,7 @@ def work_locked(
 
     The child's job answers {"made": [...]}, for each target a row as `inside.written` gives it, or {"error"}: that file is not published.
     A source is a path, or a `Reader`: one with `fileno` is handed over as that descriptor, any other is served through pipes. `orders`
-    are the job's: whatever JSON can carry, of any length. `torch` has it imported there first.
+    are the job's: whatever JSON can carry, of any length. `torch` has its library opened there first.
     Raises as `convert_locked` does. Nothing is visible at any target until the whole work is done.
     """
     with ExitStack() as stack:

@@ -78,7 +78,7 @@ class Sink:
 
     @property
     def sections(self) -> list[Section]:
-        """What was written, by section; for `verify.reread`. The last one is closed by `sync` and `finish`."""
+        """What was written, by section; for `verify.Follow.check`. The last one is closed by `sync` and `finish`."""
         return self._sections
 
     def begin(self) -> None:

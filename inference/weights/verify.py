@@ -11,7 +11,7 @@ import mmap
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from isal.isal_zlib import crc32
@@ -24,7 +24,8 @@ from registry.formats.reader import size_of
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 
-BLOCK = 1 << 20
+BLOCK = 2 << 20
+"""Bytes of one read: fewer, and handing reads from thread to thread costs as much as the checksum."""
 READERS = 3
 """Reads in flight: one at a time, a disk that is read directly waits for every order."""
 
@@ -118,29 +119,6 @@ class Follow:
             yield block[:wanted]
             self.done += wanted
             free.append(block)
-
-
-def reread(
-    fd: int,
-    direct_fd: int | None,
-    header: bytes,
-    sections: list[Section],
-    tensors: list[Planned],
-    tell: Callable[[int], None] | None = None,
-) -> None:
-    """Reads a file that is written and synced, and compares it as `Follow.check` does. `tell` gets the bytes compared, the header's aside.
-
-    Raises WrongOutput.
-    """
-    sizes = [section.size for section in sections]
-    told = sizes[0]
-    with Follow(fd, direct_fd, sizes) as follow:
-        follow.reached(sum(sizes))
-        while tell is not None and (not follow.ended(0.05) or told < follow.done):
-            step = max(0, follow.done - told)
-            tell(step)
-            told += step
-        follow.check(header, sections, tensors)
 
 
 def _fold(blocks: Iterable[memoryview], sizes: list[int]) -> list[int]:

@@ -1,7 +1,8 @@
 """The arithmetic of merging on one piece of numbers, rounded as torch rounds: every operation, in the type of what it works on.
 
 Scalars are taken as float32 for 16 and 32 bit types and never rounded further (torch's `opmath`); two types meet in the wider one.
-Two makers with the same bits: numpy here, torch in `torchmaths`. What is not a number is given one bit pattern afterwards, in `settle`.
+Two makers with the same bits: numpy here, torch's library in `torchmaths`. What is not a number is given one bit pattern afterwards, in
+`settle`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from inference.weights.merging.halves import Halves
 from inference.weights.merging.plan import wider
 from inference.weights.merging.values import BITS_16, PATTERNS, to_float
 
-PIECE = 1 << 16
+PIECE = 1 << 17
 """Numbers worked on at once: what is in hand stays in a core's own cache."""
 MAX_TABLES = 16
 """Tables kept at once, 256 KiB each; block weights may ask for dozens."""
@@ -58,29 +59,42 @@ class NumpyMaths:
         self._tables: dict[tuple[str, float], Array] = {}
         self._caster, self._halves = Caster(), Halves(PIECE)
         self._total = np.empty(PIECE, np.float32)
+        self._rooms: dict[tuple[str, str], Array] = {}
 
     def weighted_sum(self, a: Values, b: Values, multiplier: float) -> Values:
-        made = _room(a, wider(a.dtype, b.dtype))
+        made = self._room("made", a, wider(a.dtype, b.dtype))
         with np.errstate(all="ignore"):
             for at in _pieces(a):
-                self._sum(self._times(a.part(at), 1 - multiplier), self._times(b.part(at), multiplier), made.part(at))
+                left = self._times(a.part(at), 1 - multiplier, "left")
+                self._sum(left, self._times(b.part(at), multiplier, "right"), made.part(at))
         return made
 
     def add_difference(self, a: Values, b: Values, c: Values | None, multiplier: float) -> Values:
-        between = _room(b, b.dtype if c is None else wider(b.dtype, c.dtype))
-        made = _room(a, wider(a.dtype, between.dtype))
+        between = self._room("between", b, b.dtype if c is None else wider(b.dtype, c.dtype))
+        made = self._room("made", a, wider(a.dtype, between.dtype))
         with np.errstate(all="ignore"):
             for at in _pieces(a):
                 difference = between.part(at)
                 if c is None:
                     difference.array[...] = 0
                 else:
-                    self._sum(exact(b.part(at)), -exact(c.part(at)), difference)
-                self._sum(exact(a.part(at)), self._times(difference, multiplier), made.part(at))
+                    self._sum(self._exact(b.part(at), "left"), -self._exact(c.part(at), "right"), difference)
+                self._sum(self._exact(a.part(at), "left"), self._times(difference, multiplier, "right"), made.part(at))
         return made
 
-    def _times(self, values: Values, scalar: float) -> Array:
-        """The rounded products, as float32 (float64 for those)."""
+    def _room(self, name: str, values: Values, dtype: str) -> Values:
+        """Memory for as many numbers, used again under that name: the system would hand out fresh pages for every piece."""
+        kept = self._rooms.get((name, dtype))
+        if kept is None or kept.size < values.array.size:
+            kept = self._rooms[name, dtype] = np.empty(values.array.size, NUMPY[dtype])
+        return Values(kept[: values.array.size], dtype)
+
+    def _exact(self, values: Values, slot: str) -> Array:
+        """Numbers of 16 or 32 bits as float32, float64 as it is. What is in one slot stays until the next is asked for there."""
+        return exact(values)
+
+    def _times(self, values: Values, scalar: float, slot: str) -> Array:
+        """The rounded products, as float32 (float64 for those), in that slot."""
         if values.dtype not in BITS_16:
             return values.array * (np.float32(scalar) if values.dtype == "F32" else scalar)
         key = (values.dtype, scalar)
@@ -105,10 +119,6 @@ def _pieces(values: Values) -> Iterator[slice]:
     return (slice(at, at + PIECE) for at in range(0, values.array.size, PIECE))
 
 
-def _room(values: Values, dtype: str) -> Values:
-    return Values(np.empty(values.array.size, NUMPY[dtype]), dtype)
-
-
 def exact(values: Values) -> Array:
     """Numbers of 16 or 32 bits as float32; float64 as it is."""
     return values.array if values.dtype == "F64" else to_float(values.array, values.dtype)
@@ -124,10 +134,11 @@ def settle(made: Values, inputs: list[Values]) -> Losses:
     bits = made.array.view(unsigned)
     kind = bits.dtype.type
     size = bits.dtype.itemsize * 8
-    infinity = kind((1 << (size - 1)) - (1 << width))
-    magnitude = bits & kind((1 << (size - 1)) - 1)
-    if not bits.size or magnitude.max() < infinity:
+    infinity, sign = kind((1 << (size - 1)) - (1 << width)), kind(1 << (size - 1))
+    # The largest of the positive ones and the largest of the negative ones, without another array.
+    if not bits.size or (bits.view(f"i{bits.dtype.itemsize}").max() < infinity and bits.max() < infinity | sign):
         return Losses()
+    magnitude = bits & ~sign
     nan = magnitude > infinity
     bits[nan] = kind(int(infinity) | 1 << (width - 1))
     finite = np.ones(bits.size, np.bool_)

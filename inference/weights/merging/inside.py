@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,6 +12,7 @@ from inference.weights.merging.formulas import Maths, NumpyMaths, Values
 from inference.weights.merging.inputs import capital, label
 from inference.weights.merging.merge import Given, merge_into
 from inference.weights.merging.recipe import MergeRecipe, Origin
+from inference.weights.merging.torchmaths import TorchMaths
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.formats.reader import Reader
@@ -50,9 +52,8 @@ def _warm(torch: bool) -> None:
     """Every formula once, so that nothing is left to be imported."""
     makers: list[Maths] = [NumpyMaths()]
     if torch:
-        from inference.weights.merging.torchmaths import TorchMaths
-
-        makers.append(TorchMaths())
+        with suppress(ImportError, OSError):
+            makers.append(TorchMaths())
     for maths in makers:
         a, b = Values(np.ones(8, "<f2"), "F16"), Values(np.ones(8, "<u2"), "BF16")
         maths.weighted_sum(a, b, 0.5)

@@ -6,14 +6,14 @@ The same inputs, recipe and names give the same bytes, with numpy or torch, on a
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from inference.weights import libtorch
 from inference.weights.cast import NUMPY, Array, Caster, Losses
 from inference.weights.header import header_bytes
 from inference.weights.merging.deltas import Delta, add, rescale
@@ -23,18 +23,17 @@ from inference.weights.merging.outcome import MergeOutcome
 from inference.weights.merging.plan import TORCH_PAYS, Made, MergePlan, plan_merge
 from inference.weights.merging.recipe import MergeRecipe, Origin
 from inference.weights.merging.slerp import Angle, interpolate
+from inference.weights.merging.torchmaths import TorchMaths
 from inference.weights.merging.values import BITS_16, PIECE_BYTES, Reader, to_float
 from inference.weights.newfile import NewFile
-from inference.weights.sink import Sink
+from inference.weights.progress import Progress, Teller
 from inference.weights.source import Readable, Source
-from inference.weights.verify import reread
+from inference.weights.writing import Writing
 from registry.formats.directory import TensorDirectory
 from registry.formats.dtypes import SIZES
 from registry.formats.errors import FormatError
+from registry.formats.hashes import Hashes
 from registry.formats.safetensors import parse_header
-
-Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all), about once a MiB. Writing and reading back each count the result's tensor bytes once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +46,32 @@ class Given:
 
 
 def merge(
-    inputs: Mapping[str, Given], target: str | os.PathLike[str], recipe: MergeRecipe, *, progress: Progress | None = None
+    inputs: Mapping[str, Given],
+    target: str | os.PathLike[str],
+    recipe: MergeRecipe,
+    *,
+    progress: Progress | None = None,
+    check: bool = True,
 ) -> MergeOutcome:
-    """Writes `target` by `recipe`. `inputs`: role ("a", "b", "c", "vae", "lora0" ...) -> file.
+    """Writes `target` by `recipe`. `inputs`: role ("a", "b", "c", "vae", "lora0" ...) -> file. `check=False` leaves out reading it back.
 
     Raises FormatError for what is wrong with inputs or recipe (see `plan.plan_merge`), `weights:truncated` for a file that is shorter than
     its header says, WrongOutput for a result that reads back differently. OSError (a full disk) and all the others leave no file behind.
     """
     with NewFile(target) as new:
-        outcome = merge_into(inputs, new.fd, new.direct_fd, recipe, progress=progress)
+        outcome = merge_into(inputs, new.fd, new.direct_fd, recipe, progress=progress, check=check)
         new.publish()
     return outcome
 
 
 def merge_into(
-    inputs: Mapping[str, Given], fd: int, direct_fd: int | None, recipe: MergeRecipe, *, progress: Progress | None = None
+    inputs: Mapping[str, Given],
+    fd: int,
+    direct_fd: int | None,
+    recipe: MergeRecipe,
+    *,
+    progress: Progress | None = None,
+    check: bool = True,
 ) -> MergeOutcome:
     """As `merge`, into the open descriptors of a `NewFile`: opens nothing (unless a source is a path) and publishes nothing.
 
@@ -74,7 +84,6 @@ def merge_into(
     planned = [item.planned for item in plan.tensors]
     header = header_bytes(planned, metadata)
     parse_header(header[8:])  # what our own reader would refuse in the end is refused before the work
-    tell = _Teller(progress, 2 * plan.data_bytes)
     # Infinities and NaN of the inputs are counted (`settle`); numpy need not speak of each.
     with ExitStack() as stack, np.errstate(all="ignore"):
         sources = {role: stack.enter_context(Source(given.source, given.directory)) for role, given in inputs.items()}
@@ -82,17 +91,8 @@ def merge_into(
             for entry in given.directory.tensors:
                 sources[role].check_bounds(entry)
         work = _Work(plan, Reader(sources, directories), maths_for(plan))
-        sink = stack.enter_context(Sink(fd, direct_fd, len(header) + plan.data_bytes))
-        sink.begin()
-        sink.write(header)
-        for item, following in zip(plan.tensors, [*plan.tensors[1:], None], strict=True):
-            sink.begin()
-            work.expect(following)
-            for piece in work.pieces(item):
-                sink.write(piece.view(np.uint8).data)
-                tell(piece.nbytes)
-        hashes = sink.finish()
-        reread(fd, direct_fd, header, sink.sections, planned, tell)
+        writing = Writing(stack, (fd, direct_fd), header, planned, check=check)
+        hashes = work.run(plan, writing, Teller(progress, [writing]))
     return MergeOutcome(
         recipe=recipe,
         size_bytes=len(header) + plan.data_bytes,
@@ -112,28 +112,13 @@ def merge_into(
 
 
 def maths_for(plan: MergePlan) -> Maths:
-    """Torch where it pays or is imported already, numpy otherwise and where there is no torch. They give the same bits."""
-    if plan.recipe.method != "slerp" and ("torch" in sys.modules or plan.small_bytes >= TORCH_PAYS):
+    """Torch's library where it pays or is open already, numpy otherwise and where there is none. They give the same bits."""
+    if plan.recipe.method != "slerp" and (libtorch.is_open() or plan.small_bytes >= TORCH_PAYS):
         try:
-            from inference.weights.merging.torchmaths import TorchMaths
-
             return TorchMaths()
-        except ImportError:
+        except (ImportError, OSError):
             pass
     return NumpyMaths()
-
-
-class _Teller:
-    """Passes bytes on a MiB at a time, and the end."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done, self._said = progress, total, 0, -PIECE_BYTES
-
-    def __call__(self, size: int) -> None:
-        self._done += size
-        if self._progress is not None and (self._done - self._said >= PIECE_BYTES or self._done >= self._total):
-            self._said = self._done
-            self._progress(self._done, self._total)
 
 
 class _Work:
@@ -145,6 +130,19 @@ class _Work:
         self.caster = Caster()
         self.total, self.straight = Losses(), 0
         self.lossy: dict[str, Losses] = {}
+
+    def run(self, plan: MergePlan, writing: Writing, tell: Teller) -> Hashes:
+        """Every tensor of the plan into the file, and the file compared."""
+        for item, following in zip(plan.tensors, [*plan.tensors[1:], None], strict=True):
+            writing.sink.begin()
+            self.expect(following)
+            for piece in self.pieces(item):
+                writing.sink.write(piece.view(np.uint8).data)
+                tell(piece.nbytes)
+        hashes = writing.sink.finish()
+        writing.compare(tell)
+        tell.end()
+        return hashes
 
     def expect(self, item: Made | None) -> None:
         """This tensor comes next."""

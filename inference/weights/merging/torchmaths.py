@@ -1,52 +1,46 @@
-"""A1111's formulas by torch itself, for jobs so large that importing it pays; the same bits as `formulas.NumpyMaths`. Imported late."""
+"""The formulas of `formulas.NumpyMaths` with 16-bit numbers widened and rounded by torch's library; the same bits, and faster."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from inference.weights.cast import NUMPY
-from inference.weights.merging.formulas import Values
-from inference.weights.merging.plan import wider
+from inference.weights.cast import Array
+from inference.weights.libtorch import LibTorch
+from inference.weights.merging.formulas import PIECE, NumpyMaths, Values
+from inference.weights.merging.values import BITS_16
 
 
-class TorchMaths:
-    """One thread: the other cores are hashing. Raises ImportError where torch is not installed."""
+class TorchMaths(NumpyMaths):
+    """For one thread: the other cores are hashing. Raises ImportError or OSError where the library cannot be had (see `LibTorch`)."""
 
     name = "torch"
 
     def __init__(self) -> None:
-        import torch
+        super().__init__()
+        self._library = LibTorch()
+        self._rounded = np.empty(PIECE, np.uint16)
+        self._wide = {slot: np.empty(PIECE, np.float32) for slot in ("left", "right")}
 
-        torch.set_num_threads(1)
-        self._torch: Any = torch
-        self._types = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
-        self._kept: dict[tuple[str, str], Any] = {}
+    def _exact(self, values: Values, slot: str) -> Array:
+        if values.dtype not in BITS_16:
+            return values.array
+        wide = self._wide[slot][: values.array.size]
+        self._library.convert(values.array, values.dtype, wide, "F32")
+        return wide
 
-    def weighted_sum(self, a: Values, b: Values, multiplier: float) -> Values:
-        left = self._torch.mul(self._given(a), 1 - multiplier, out=self._memory("left", a))
-        right = self._torch.mul(self._given(b), multiplier, out=self._memory("right", b))
-        return self._back(left + right if a.dtype != b.dtype else left.add_(right), wider(a.dtype, b.dtype))
+    def _times(self, values: Values, scalar: float, slot: str) -> Array:
+        if values.dtype not in BITS_16:
+            return super()._times(values, scalar, slot)
+        product = self._exact(values, slot)
+        np.multiply(product, np.float32(scalar), out=product)
+        rounded = self._rounded[: product.size]
+        self._library.convert(product, "F32", rounded, values.dtype)
+        self._library.convert(rounded, values.dtype, product, "F32")
+        return product
 
-    def add_difference(self, a: Values, b: Values, c: Values | None, multiplier: float) -> Values:
-        given = self._given(b)
-        difference = self._torch.zeros_like(given) if c is None else given - self._given(c)
-        dtype = b.dtype if c is None else wider(b.dtype, c.dtype)
-        return self._back(self._given(a) + difference.mul_(multiplier), wider(a.dtype, dtype))
-
-    def _given(self, values: Values) -> Any:
-        if values.dtype == "BF16":
-            return self._torch.from_numpy(values.array.view(np.int16)).view(self._torch.bfloat16)
-        return self._torch.from_numpy(values.array)
-
-    def _memory(self, name: str, values: Values) -> Any:
-        key = (name, values.dtype)
-        kept = self._kept.get(key)
-        if kept is None or kept.numel() < values.array.size:
-            kept = self._kept[key] = self._torch.empty(values.array.size, dtype=self._types[values.dtype])
-        return kept[: values.array.size]
-
-    def _back(self, tensor: Any, dtype: str) -> Values:
-        plain = tensor.view(self._torch.int16) if dtype == "BF16" else tensor
-        return Values(plain.numpy().view(NUMPY[dtype]), dtype)
+    def _sum(self, left: Array, right: Array, made: Values) -> None:
+        if made.dtype not in BITS_16:
+            np.add(left, right, out=made.array)
+            return
+        np.add(left, right, out=left)  # where the sum has 16 bits both sides have, so that the left one lies in a slot
+        self._library.convert(left, "F32", made.array, made.dtype)

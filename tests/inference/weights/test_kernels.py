@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ctypes
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from inference.weights import kernels
 from inference.weights.cast import MANTISSA, Caster, cast
 from inference.weights.kernels import PIECE, Kernel, NumpyKernel, TorchKernel
+from inference.weights.libtorch import KEPT, LibTorch
 
 ROOT = Path(__file__).resolve().parents[3]
 KERNELS = [NumpyKernel(), TorchKernel()]
@@ -106,24 +108,108 @@ def test_nan_stays_a_quiet_nan_of_its_sign_with_the_upper_payload(source: str, t
     assert losses.nan == losses.nonfinite == bits.size
 
 
-def test_torch_is_taken_for_large_jobs_and_left_alone_for_small_ones() -> None:
-    code = (
-        "import sys; from inference.weights import kernels as k; a = k.choose(k.TORCH_PAYS - 1).name; b = 'torch' in sys.modules; "
-        "print(a, b, k.choose(k.TORCH_PAYS).name, k.choose(0).name)"
-    )
+def said(code: str) -> list[str]:
+    """The words that a program of its own prints, in which nobody has imported torch."""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.stdout.split() == ["numpy", "False", "torch", "torch"], done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_torch_is_opened_for_large_jobs_and_left_alone_for_small_ones_and_never_imported() -> None:
+    code = """
+import sys
+from inference.weights import kernels as k
+from inference.weights.libtorch import is_open
+print(k.choose(k.TORCH_PAYS - 1).name, is_open(), k.choose(k.TORCH_PAYS).name, is_open(), k.choose(0).name, "torch" in sys.modules)
+"""
+    assert said(code) == ["numpy", "False", "torch", "True", "torch", "False"]
 
 
 def test_numpy_does_the_work_where_torch_is_absent() -> None:
-    code = "import sys; sys.modules['torch'] = None; from inference.weights import kernels as k; print(k.choose(k.TORCH_PAYS).name)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.stdout.split() == ["numpy"], done.stderr
+    code = """
+import importlib.util
+known = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "torch" else known(name, *rest)
+from inference.weights import kernels as k
+print(k.choose(k.TORCH_PAYS).name)
+"""
+    assert said(code) == ["numpy"]
 
 
-def test_torch_casts_with_one_thread() -> None:
-    kernels.choose(kernels.TORCH_PAYS)
-    assert torch.get_num_threads() == 1
+def test_numpy_does_the_work_where_torch_s_library_is_another(tmp_path: Path) -> None:
+    """One without the functions that are needed, and one that is none."""
+    shutil.copy(_ctypes.__file__, tmp_path / "other.so")
+    (tmp_path / "none.so").write_bytes(b"MZ")
+    code = f"""
+from pathlib import Path
+from inference.weights import kernels as k, libtorch
+for name in ("other.so", "none.so"):
+    libtorch._path = lambda: Path({str(tmp_path)!r}, name)
+    print(k.choose(k.TORCH_PAYS).name)
+"""
+    assert said(code) == ["numpy", "numpy"]
+
+
+def test_torch_s_library_works_with_one_thread() -> None:
+    code = """
+import os
+os.environ.pop("OMP_NUM_THREADS", None)
+import numpy as np
+from inference.weights import kernels as k
+before = len(os.listdir("/proc/self/task"))
+kernel = k.choose(k.TORCH_PAYS)
+values, out = np.ones(k.PIECE, np.float32), np.empty(k.PIECE, np.uint16)
+kernel.half(values, out)
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    assert said(code) == ["0"]
+
+
+def test_torch_can_be_imported_after_its_library_was_opened() -> None:
+    code = """
+import numpy as np
+from inference.weights import kernels as k
+kernel = k.choose(k.TORCH_PAYS)
+import torch
+values, out = torch.linspace(-1, 1, 1000), np.empty(1000, np.uint16)
+kernel.half(values.numpy(), out)
+print(torch.equal(torch.from_numpy(out.view(np.float16)), values.half()))
+"""
+    assert said(code) == ["True"]
+
+
+class TestLibTorch:
+    def test_more_arrays_than_it_remembers_are_all_converted(self) -> None:
+        library, arrays = LibTorch(), [np.full(100, number, np.float32) for number in range(2 * KEPT)]
+        outs = [np.empty(100, np.float16) for _ in arrays]
+        for _ in range(2):
+            for values, out in zip(arrays, outs, strict=True):
+                library.convert(values, "F32", out, "F16")
+        assert [out[99] for out in outs] == list(range(2 * KEPT))
+
+    def test_memory_that_is_used_again_by_another_array_is_read_anew(self) -> None:
+        library, out, memory = LibTorch(), np.empty(8, np.float16), bytearray(64)
+        library.convert(np.frombuffer(memory, np.float32)[:8], "F32", out, "F16")
+        np.frombuffer(memory, np.float32)[:8] = 5
+        library.convert(np.frombuffer(memory, np.float32)[:8], "F32", out, "F16")
+        assert out.tolist() == [5] * 8
+
+    @pytest.mark.parametrize(
+        ("values", "source", "out", "target"),
+        [
+            (np.ones(4, np.float32), "F32", np.ones(5, np.uint16), "F16"),
+            (np.ones(4, np.float64), "F32", np.ones(4, np.uint16), "F16"),
+            (np.ones(8, np.float32)[::2], "F32", np.ones(4, np.uint16), "F16"),
+            (np.ones(4, np.float32), "F32", np.ones(8, np.uint16)[::2], "F16"),
+            (np.ones(4, np.uint16), "BF16", np.ones(4, np.uint16), "F32"),
+            (np.ones(4, np.float32), "F32", np.frombuffer(bytes(8), np.uint16), "F16"),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_not_touched(self, values: np.ndarray, source: str, out: np.ndarray, target: str) -> None:
+        before = out.copy()
+        with pytest.raises(ValueError, match=r"arrays differ|contiguous array"):
+            LibTorch().convert(values, source, out, target)
+        assert np.array_equal(out, before)
 
 
 def test_a_caster_uses_its_memory_again() -> None:

@@ -122,7 +122,7 @@ class TestResults:
         assert peaks
         assert max(peaks) < 150 << 10
 
-    def test_torch_is_imported_before_the_doors_close_and_gives_the_same_bytes(
+    def test_torch_is_opened_before_the_doors_close_and_gives_the_same_bytes(
         self, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         directory = numbers(tmp_path / "n", tensors=8)

@@ -16,7 +16,7 @@ from inference.weights.newfile import NewFile
 from inference.weights.plan import make_plan
 from inference.weights.recipe import Recipe
 from inference.weights.sink import Sink
-from inference.weights.verify import BLOCK, Follow, WrongOutput, reread
+from inference.weights.verify import BLOCK, Follow, WrongOutput
 from registry.formats.directory import TensorDirectory
 from tests import tiny
 
@@ -44,10 +44,11 @@ class Written:
         self.sections, self.size = sink.sections, sum(section.size for section in sink.sections)
 
     def reread(self, direct: bool = True) -> int:
-        """Bytes that were told as compared."""
-        told: list[int] = []
-        reread(self.new.fd, self.new.direct_fd if direct else None, self.header, self.sections, self.tensors, told.append)
-        return sum(told)
+        """Bytes that were compared."""
+        with Follow(self.new.fd, self.new.direct_fd if direct else None, [section.size for section in self.sections]) as follow:
+            follow.reached(self.size)
+            follow.check(self.header, self.sections, self.tensors)
+            return follow.done
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ def written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_good_file_passes_and_its_bytes_are_told(written: Written, direct: bool) -> None:
+def test_a_good_file_passes_and_its_bytes_are_counted(written: Written, direct: bool) -> None:
     assert written.size > BLOCK
-    assert written.reread(direct) == sum(item.nbytes for item in written.tensors)
+    assert written.reread(direct) == written.size
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -94,8 +95,10 @@ def test_a_header_that_the_strict_reader_refuses_is_found(tmp_path: Path) -> Non
         with Sink(new.fd, new.direct_fd, len(header), hashes=False) as sink:
             sink.write(header)
             sink.sync()
-        with pytest.raises(WrongOutput, match="refused by our own reader"):
-            reread(new.fd, new.direct_fd, header, sink.sections, [])
+        with Follow(new.fd, new.direct_fd, [len(header)]) as follow:
+            follow.reached(len(header))
+            with pytest.raises(WrongOutput, match="refused by our own reader"):
+                follow.check(header, sink.sections, [])
 
 
 def test_a_file_damaged_before_it_was_read_back_leaves_nothing(tmp_path: Path) -> None:
