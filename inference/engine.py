@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ CPU_SHARE, GPU_SHARE = 0.2, 0.6
 DATA_SHARE, KEEP_SHARE, MOST_SHARE = 0.8, 0.5, 0.85
 """Shares of the machine's memory: what a child on processors may write to at all, what it may keep between jobs, what it may take."""
 
+ASKED_SECONDS = 60.0
+"""How long a child stays that was only asked what it runs on: a process that has no pictures to make needs none."""
+
 _SECRETS_FREE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -62,6 +66,7 @@ _SECRETS_FREE = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     "CUDA_CACHE_DISABLE": "1",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "MALLOC_ARENA_MAX": "2",
     "LOGNAME": "render",
     **dict.fromkeys(("HOME", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), "/nonexistent"),
@@ -100,8 +105,8 @@ class Engine:
         weak: bool = False,
         renderer: str = RENDERER,
     ) -> None:
-        """`device` is "auto", "cpu" or "cuda"; `gpu` the index that CUDA_VISIBLE_DEVICES gets; `threads` of torch (0: as many as there are
-        cores, to 16); `largest_weights` in bytes (0: by the device's memory); `readable` folders that the renderer may read beside the
+        """`device` is "auto", "cpu" or "cuda"; `gpu` the index of the card, as nvidia-smi counts; `threads` of torch (0: as many as there
+        are cores, to 16); `largest_weights` in bytes (0: by the device's memory); `readable` folders that the renderer may read beside the
         installed libraries, named to it in `environment` (never a secret); `weak` lets it run where no lock keeps it off the network.
         """
         self._memory = machine_memory()
@@ -112,11 +117,15 @@ class Engine:
         self._environment = {**_SECRETS_FREE, "OMP_NUM_THREADS": str(threads), **(environment or {})}
         if gpu:
             self._environment["CUDA_VISIBLE_DEVICES"] = gpu
+        if device != "cpu" and (libraries := os.environ.get("LD_LIBRARY_PATH")):  # where some containers keep the driver's
+            self._environment["LD_LIBRARY_PATH"] = libraries
+            self._orders = replace(self._orders, readable=(*self._orders.readable, *filter(os.path.isabs, libraries.split(":"))))
         self._lock = threading.RLock()
         self._child: Resident | None = None
         self._facts: dict[str, Any] = {}
         self._jobs = 0
         self._nap: threading.Timer | None = None
+        _ENGINES.add(self)
 
     def describe(self) -> dict[str, Any]:
         """{"device", "device_name", "memory_bytes", "largest_weights", "sandbox", "threads"}; starts the child the first time.
@@ -126,7 +135,7 @@ class Engine:
         if not self._facts:
             with self._lock:
                 self._running(_never)
-                self._rest()
+                self._rest(min(ASKED_SECONDS, self._limits.idle_seconds))
         return dict(self._facts)
 
     def render(self, job: Job, fds: Sequence[int], heard: Callable[[Event], None], cancelled: Callable[[], bool] | None = None) -> None:
@@ -221,15 +230,22 @@ class Engine:
         elif self._jobs >= self._limits.jobs:
             why = f"it has done {self._jobs} jobs"
         if not why:
-            self._rest()
+            self._rest(self._limits.idle_seconds)
             return
         self._end(why)
         if heard is not None:
             heard(Event("note", note=f"The render process is started anew: {why}."))
 
-    def _rest(self) -> None:
-        """Have the child ended when nothing is asked of it for a while: its memory belongs to the machine again."""
-        self._nap = threading.Timer(self._limits.idle_seconds, self._idle)
+    def forked(self) -> None:
+        """In a process that was forked off: the child is the other process's, and so are the locks that its threads held."""
+        child, self._child = self._child, None
+        self._lock, self._nap = threading.RLock(), None
+        if child is not None:
+            child.disown()
+
+    def _rest(self, seconds: float) -> None:
+        """Have the child ended when nothing is asked of it for so long: its memory belongs to the machine again."""
+        self._nap = threading.Timer(seconds, self._idle)
         self._nap.daemon = True
         self._nap.start()
 
@@ -258,6 +274,15 @@ class Engine:
 
 def _never() -> bool:
     return False
+
+
+def _forked() -> None:
+    for engine in list(_ENGINES):
+        engine.forked()
+
+
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_forked)
 
 
 def machine_memory() -> int:

@@ -99,6 +99,13 @@ class Resident:
         except subprocess.TimeoutExpired:
             return None
 
+    def disown(self) -> None:
+        """In a process that was forked off: let go of the ends that are held here, and of nothing else."""
+        self._over = True
+        self.socket.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
     def end(self) -> int:
         """Kill it and all it may have started; its exit code, negative for a signal."""
         with suppress(ProcessLookupError, PermissionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -303,3 +304,28 @@ class TestItsEnd:
         worker.wait()
         worker.stdout.close()
         wait_until(lambda: not is_alive(pid))
+
+    def test_a_process_that_is_forked_off_starts_its_own(self, talker: Engine, weights: int) -> None:
+        talker.describe()
+        before = talker.pid
+        told, tell = os.pipe()
+        forked = os.fork()
+        if forked == 0:
+            with contextlib.suppress(BaseException):
+                os.write(tell, str(done(talker, weights, "a")["pid"]).encode())
+                talker.stop()
+            os._exit(0)
+        os.close(tell)
+        os.waitpid(forked, 0)
+        with open(told) as answer:
+            other = int(answer.read())
+        assert other != before
+        assert not is_alive(other)
+        assert done(talker, weights, "a")["pid"] == before
+
+    def test_one_that_was_only_asked_what_it_runs_on_does_not_stay(self, talker: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engines, "ASKED_SECONDS", 0.2)
+        assert talker.describe() == talker.describe()
+        wait_until(lambda: talker.pid is None)
+        assert talker.describe()["device"] == "cpu"
+        assert talker.pid is None
