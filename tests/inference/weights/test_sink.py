@@ -121,6 +121,33 @@ def test_where_direct_writing_is_refused_the_bytes_go_the_other_way(tmp_path: Pa
     assert (tmp_path / "out").read_bytes() == pattern(10_000)
 
 
+def test_no_block_is_said_to_lie_on_the_disk_before_those_in_front_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block is held until the second has landed, which two writers make possible."""
+    told: list[int] = []
+    heard, write = threading.Event(), os.pwrite
+
+    def landed(offset: int) -> None:
+        told.append(offset)
+        heard.set()
+
+    def late(fd: int, data: memoryview, offset: int) -> int:
+        assert offset or heard.wait(30)
+        return write(fd, data, offset)
+
+    with NewFile(tmp_path / "out") as new:
+        if new.direct_fd is None:
+            pytest.skip("the file system of the temporary folder refuses O_DIRECT")
+        monkeypatch.setattr(os, "pwrite", late)
+        with Sink(new.fd, new.direct_fd, 3 * BLOCK, hashes=False, block=BLOCK, landed=landed) as sink:
+            sink.write(pattern(3 * BLOCK))
+            sink.sync()
+        new.publish()
+    assert told[0] == 0
+    assert told == sorted(told)
+    assert told[-1] == 3 * BLOCK
+    assert new.target.read_bytes() == pattern(3 * BLOCK)
+
+
 def test_a_file_in_memory_is_written_too() -> None:
     folder = Path("/dev/shm")  # a tmpfs, which older kernels refuse to open with O_DIRECT
     if not os.access(folder, os.W_OK):
