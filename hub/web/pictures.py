@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.core.files.storage import storages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.views.decorators.http import require_safe
 
 from hub import pictures, thumbnails
+from hub.api.tokens import live_token
 from hub.downloads import SANDBOX
 from inference.models import Picture
 from registry import storage
@@ -26,7 +28,7 @@ def send(request: HttpRequest, sha256: str, size: str, name: str) -> HttpRespons
     if picture is None:
         raise Http404
     public = pictures.is_public(sha256)  # asked first: then no session is touched, and the answer is the same for everybody
-    if not public and not pictures.may_see(request.user, sha256):
+    if not public and not pictures.may_see(_caller(request), sha256):
         raise Http404
     width = thumbnails.width_for(picture, pictures.wanted_width(size) or picture.width)
     response = _bytes_of(request, picture, width)
@@ -37,6 +39,12 @@ def send(request: HttpRequest, sha256: str, size: str, name: str) -> HttpRespons
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin" if public else "same-origin"
     return response
+
+
+def _caller(request: HttpRequest) -> Any:
+    """Who asks: a program says it by its token, as in the API that told it the address."""
+    token = live_token(request)
+    return token.owner if token else request.user
 
 
 def _bytes_of(request: HttpRequest, picture: Picture, width: int | None) -> HttpResponse:

@@ -18,6 +18,10 @@ from inference.models import Picture, Purpose, Render, Shot
 from registry import queries
 from registry.models import Rating
 
+ROLES = {"checkpoint": "Checkpoint", "vae": "VAE", "lora": "LoRA", "embedding": "Embedding", "hypernetwork": "Hypernetwork"}
+SHORT = 10
+"""Digits of a SHA-256 that A1111 writes as "Model hash"."""
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -71,7 +75,12 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     entry = render.version.entry
     if entry.rating > cap_of(request.user) and not renders.may_change(request.user, render):
         return rendered(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
-    context = {"recipe": assemble(render, shot), "entry": entry, "version": render.version, "own": render.purpose == Purpose.TXT2IMG}
+    context = {
+        "recipe": assemble(request.user, render, shot),
+        "entry": entry,
+        "version": render.version,
+        "own": render.purpose == Purpose.TXT2IMG,
+    }
     part = getattr(request, "htmx", None)
     return rendered(request, "previews/recipe.html" if part else "previews/recipe_page.html", context)
 
@@ -82,8 +91,8 @@ def _may_look(user: Any, render: Render) -> bool:
     return renders.may_see(user, render) and (not gone or queries.may_edit(user, render.version.entry))
 
 
-def assemble(render: Render, shot: Shot) -> Recipe:
-    """A shot of a render that came from `renders.with_shots`. No queries."""
+def assemble(user: Any, render: Render, shot: Shot) -> Recipe:
+    """A shot of a render that came from `renders.with_shots`, as this user may see it. No queries."""
     shown = [one for one in render.shots.all() if one.picture is not None]  # type: ignore[attr-defined]
     at = next(place for place, one in enumerate(shown) if one.pk == shot.pk)
     shot, picture = shown[at], shown[at].picture
@@ -93,18 +102,26 @@ def assemble(render: Render, shot: Shot) -> Recipe:
         picture,
         gallery.tile_of(shot, render.version),
         pictures.original(picture, gallery.stem_of(render.version, shot)),
-        _weights(render, shot),
+        _weights(user, render, shot),
         shown[at - 1] if at else None,
         shown[at + 1] if at + 1 < len(shown) else None,
     )
 
 
-def _weights(render: Render, shot: Shot) -> list[Weight]:
-    """The checkpoint, and of the other files those that act in this shot."""
+def _weights(user: Any, render: Render, shot: Shot) -> list[Weight]:
+    """The checkpoint, and of the other files those that act in this shot.
+
+    Of a base that this user may not see the hash is cut to what the picture itself tells, as A1111 writes it.
+    """
     files: list[dict[str, Any]] = render.files
+    if files and render.base is not None and not queries.may_read_version(user, render.base.version):
+        files = [{**files[0], "sha256": str(files[0]["sha256"])[:SHORT]}, *files[1:]]
     acting = [(files[one["file"]], one) for one in shot.spec.get("addons", ()) if 0 < one["file"] < len(files)]
-    found = [Weight(str(one["role"]), str(one["name"]), str(one["sha256"])) for one in files[:1]]
-    return found + [Weight(str(one["role"]), str(one["name"]), str(one["sha256"]), _strength(one, addon)) for one, addon in acting]
+    return [_weight(one) for one in files[:1]] + [_weight(one, _strength(one, addon)) for one, addon in acting]
+
+
+def _weight(file: dict[str, Any], strength: str = "") -> Weight:
+    return Weight(ROLES.get(file["role"], str(file["role"])), str(file["name"]), str(file["sha256"]), strength)
 
 
 def _strength(file: dict[str, Any], addon: dict[str, Any]) -> str:
