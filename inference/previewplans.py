@@ -62,6 +62,8 @@ def plan(version: Version) -> Plan:
     settings = PreviewSettings.objects.filter(version=version).first() or PreviewSettings(version=version)
     if not settings.enabled:
         raise NoWeights("preview:off", "Its owner has switched previews off for this version.")
+    if not version.entry.owner.is_active:
+        raise NoWeights("preview:owner", "Its owner's account is closed, so nothing is rendered in their name.")
     subject = renderfiles.of_version(version)
     checkpoint = subject if subject.role == jobs.CHECKPOINT else base_for(subject, version.entry.owner)
     prediction = prediction_of(checkpoint.file.version)

@@ -265,10 +265,10 @@ class Shown:
 
 
 def offered_previews() -> QuerySet[Render]:
-    """Previews whose weights their version still offers."""
+    """Previews whose weights their version still offers, and that its owner has not switched off."""
     files = queries.downloadable_files().filter(pk=OuterRef("file"), version=OuterRef("version"))
     living = Render.objects.filter(version__deleted_at=None, version__entry__deleted_at=None).exclude(version__status=Status.WITHDRAWN)
-    return living.filter(Exists(files), purpose=Purpose.PREVIEW)
+    return living.filter(Exists(files), purpose=Purpose.PREVIEW).exclude(version__preview_settings__enabled=False)
 
 
 def shown(version: Version) -> Shown | None:

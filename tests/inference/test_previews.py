@@ -13,7 +13,7 @@ from inference.models import FamilyBase, Picture, PreviewPlan, Render, Shot
 from inference.renderlimits import NoRender
 from registry import catalog, lifecycle
 from registry.models import Blob, File, Version
-from tests.factories import FileFactory, VersionFactory
+from tests.factories import FileFactory, UserFactory, VersionFactory
 from tests.intake import drain, upload_path
 from tests.renderable import checkpoint_shapes, embedding_shapes, file_of, lora_shapes, vae_shapes, worker
 from tests.tiny import plain_checkpoint
@@ -221,6 +221,9 @@ def test_what_makes_no_pictures_says_why(creator: Any) -> None:
     off = file_of(creator, checkpoint_shapes())
     previews.configure(off.version, enabled=False)
     assert previews.want(off.version).code == "preview:off"
+    assert previews.shown(off.version) is None
+    closed = file_of(UserFactory(is_active=False), checkpoint_shapes())
+    assert previews.want(closed.version).code == "preview:owner"
     gguf = FileFactory(blob__container="gguf")
     assert previews.want(gguf.version).code == "render:not-safetensors"
     assert previews.want(VersionFactory()).code == "render:not-ready"
@@ -278,6 +281,9 @@ def test_pictures_are_shown_only_while_the_file_that_made_them_is_offered(base: 
     assert previews.covers([base.version]) == {}
     Blob.objects.filter(pk=base.blob_id).update(verdict="success")
     assert previews.shown(base.version) is not None
+    previews.configure(base.version, enabled=False)
+    assert previews.shown(base.version) is None
+    previews.configure(base.version, enabled=True)
     catalog.withdraw(base.version)
     assert previews.shown(base.version) is None
 

@@ -237,13 +237,14 @@ def test_a_child_that_dies_is_our_trouble_and_finished_pictures_stay(creator: An
     assert Picture.objects.count() == 2
 
 
+@pytest.mark.timeout(900)  # two render children start; on a busy machine that takes minutes
 def test_a_worker_killed_in_the_middle_resumes_without_a_double_picture(creator: Any, base: File, tmp_path: Path, broker: str) -> None:
     specs = [jobs.Shot("a red circle", width=side, height=side, steps=steps, seed=1) for side, steps in ((64, 2), (128, 40))]
     planned = [PlannedShot(spec, number) for number, spec in enumerate(specs)]
     env = {"WEIGH_BROKER_URL": broker, "WEIGH_LEASE_SECONDS": "4", "WEIGH_RENDER_DEVICE": "cpu", "WEIGH_RENDER_THREADS": "1"}
     with celery_worker(tmp_path, **env) as process:
         render = recipes.want(planned, [of_version(base.version)], owner=creator, version=base.version, file=base)
-        wait_until(lambda: Render.objects.get(pk=render.pk).steps_done >= 10, 120, every=0.05)
+        wait_until(lambda: Render.objects.get(pk=render.pk).steps_done >= 10, 400, every=0.05)
         kill_group(process)
     render.refresh_from_db()
     assert (render.state, render.attempts) == ("rendering", 1), "the worker was too quick to be killed in the middle"

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from hub import pipeline
 from inference import rendering, workers
-from inference.models import Render, RenderWorker
-from tests.factories import FileFactory
+from inference.models import FamilyBase, Render, RenderWorker
+from tests.factories import FileFactory, UserFactory, VersionFactory
 from tests.intake import empty_queues
 from tests.processes import celery_worker, wait_until
 from tests.renderable import worker
@@ -104,3 +105,18 @@ def test_a_real_worker_reports_itself_and_a_stopped_one_is_taken_off(tmp_path: A
         process.terminate()
         process.wait(60)
     assert not RenderWorker.objects.exists()
+
+
+@pytest.mark.django_db
+def test_admins_choose_default_bases_and_only_look_at_workers(client: Any) -> None:
+    admin = UserFactory(is_staff=True, is_superuser=True)
+    client.force_login(admin)
+    version, row = VersionFactory(), worker("card", "cuda")
+    client.post(reverse("admin:inference_familybase_add"), {"family": "SD 1.x", "version": version.pk})
+    assert FamilyBase.objects.get(family="SD 1.x").version == version
+    page = client.get(reverse("admin:inference_renderworker_changelist"))
+    assert "card" in page.content.decode()
+    assert client.get(reverse("admin:inference_renderworker_add")).status_code == 403
+    assert client.post(reverse("admin:inference_renderworker_change", args=[row.pk]), {"name": "x"}).status_code == 403
+    render = waiting(1000)
+    assert client.get(reverse("admin:inference_render_change", args=[render.pk])).status_code == 200
