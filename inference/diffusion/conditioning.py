@@ -6,13 +6,14 @@ mean over a whole batch it is restored for each chunk, so that a prompt sounds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
+from inference.diffusion.embedding import Embedding
 from inference.diffusion.loading import Model
 from inference.diffusion.prompts import Prompt, parse
 from inference.diffusion.textencoder import TextEncoder
@@ -25,16 +26,6 @@ MAX_CHUNKS = 20
 """Chunks of one prompt, 1,500 tokens: each makes every step of every picture dearer."""
 ROWS = 64
 """Chunks that are encoded at once: less than 100 MB at SDXL's widths."""
-
-
-class Embedding(Protocol):
-    """A textual inversion: the vectors [n, width] that stand for its word, by the kind of text encoder. n is the same for all."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def vectors(self) -> Mapping[str, torch.Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +144,7 @@ class _Writer:
         self.chunk.weights.append(weight)
 
     def embedding(self, embedding: Embedding, weight: float) -> None:
-        count = min(ROOM, max(len(vectors) for vectors in embedding.vectors.values()))
+        count = len(next(iter(embedding.vectors.values())))
         if len(self.chunk.tokens) + count > ROOM:
             self.close()
         self.chunk.embedded.append((len(self.chunk.tokens), embedding))
@@ -196,8 +187,8 @@ def _vectors_in_place(encoder: TextEncoder, rows: list[Chunk]) -> Iterator[None]
         found = found.clone()
         for row, chunk in enumerate(rows):
             for place, embedding in chunk.embedded:
-                if (vectors := embedding.vectors.get(encoder.kind)) is not None:
-                    found[row, 1 + place : 1 + place + len(vectors)] = vectors[:ROOM].to(found)
+                vectors = embedding.vectors[encoder.kind]
+                found[row, 1 + place : 1 + place + len(vectors)] = vectors.to(found)
         return found
 
     if not any(chunk.embedded for chunk in rows):

@@ -25,12 +25,11 @@ from inference.diffusion.samplernames import SAMPLERS, resolve
 from inference.diffusion.sampling import Cancelled, PictureNoise, sample
 from inference.diffusion.schedulers import build
 from inference.diffusion.version import RENDERER_VERSION
-from registry.formats.errors import FormatError
 
 STEP_EVERY = 0.1
 """Seconds between two "step" events at least, of the whole job."""
-PACKAGES = ("torch", "diffusers", "transformers")
-REFINER = "A refiner finishes what a base model has begun and makes no pictures by itself. Render its base model instead."
+VERSIONS = {name: version(name) for name in ("torch", "diffusers", "transformers")}
+"""Asked for while files may still be opened."""
 
 
 @dataclass(slots=True)
@@ -41,6 +40,7 @@ class _Course:
     fds: Sequence[int]
     emit: Callable[[Event], None]
     cancelled: Callable[[], bool]
+    addons: dict[int, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     batches: list[dict[str, Any]] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
@@ -88,8 +88,8 @@ class Renderer:
         course = _Course(job, fds, emit, cancelled)
         with course.timed("load"):
             model = self._residence.model(job, fds, course.loading)
-        if model.architecture.family == "sdxl-refiner":
-            raise FormatError("render:refiner", REFINER)
+            for place in sorted({addon.file for shot in job.shots for addon in shot.addons}):
+                course.addons[place] = self._residence.addon(job, place, fds, course.loading)
         try:
             with course.timed("total"):
                 for places in grouped(job.shots):
@@ -101,18 +101,16 @@ class Renderer:
     def _group(self, course: _Course, model: Model, places: list[int]) -> None:
         """Shots that differ in text and seed alone."""
         shot = course.job.shots[places[0]]
-        with course.timed("load"):
-            addons = [(addon, self._residence.addon(course.job, addon.file, course.fds, course.loading)) for addon in shot.addons]
-        roles = [course.job.files[addon.file].role for addon in shot.addons]
+        files, loaded = course.job.files, course.addons
         networks = [
-            (one, addon.strength, addon.text_strength)
-            for (addon, one), role in zip(addons, roles, strict=True)
-            if role in (LORA, HYPERNETWORK)
+            (loaded[addon.file], addon.strength, addon.text_strength)
+            for addon in shot.addons
+            if files[addon.file].role in (LORA, HYPERNETWORK)
         ]
-        embeddings = [one for (_, one), role in zip(addons, roles, strict=True) if role == EMBEDDING]
-        vaes = [one for (_, one), role in zip(addons, roles, strict=True) if role == VAE]
-        _tell(course, shot, [one for _, one in addons])
-        with applied(model, networks), _vae(model, vaes[-1] if vaes else model.vae), torch.inference_mode():
+        embeddings = [loaded[addon.file] for addon in shot.addons if files[addon.file].role == EMBEDDING]
+        vae = next((loaded[addon.file] for addon in reversed(shot.addons) if files[addon.file].role == VAE), model.vae)
+        _tell(course, shot)
+        with applied(model, networks), _vae(model, vae), torch.inference_mode():
             with course.timed("encode"):
                 texts = self._residence.texts(course.job, shot, _texts_of(course.job, places), embeddings)
             for alike in _of_one_length(course.job, places, texts):
@@ -165,7 +163,7 @@ class Renderer:
     def _facts(self, course: _Course, model: Model) -> dict[str, Any]:
         return {
             "renderer": RENDERER_VERSION,
-            "versions": {name: version(name) for name in PACKAGES},
+            "versions": VERSIONS,
             "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
             "dtype": str(model.dtype).removeprefix("torch."),
             "family": model.architecture.family,
@@ -226,15 +224,15 @@ def _peak(job: Job, model: Model, place: int, texts: dict[str, Encoded]) -> int:
     return max(sampling, peak_bytes(lambda: list(develop(model.vae, noise, lambda sentence: None))))
 
 
-def _tell(course: _Course, shot: Shot, addons: Sequence[Any]) -> None:
+def _tell(course: _Course, shot: Shot) -> None:
     """What will not be as somebody may expect it."""
     sampler = SAMPLERS[resolve(shot.sampler, shot.schedule).sampler]
     course.note(f"{sampler.name}: {sampler.note}" if sampler.note else "")
     for text in (shot.prompt, shot.negative_prompt):
         for sentence in parse(text).notes:
             course.note(sentence)
-    for addon in addons:
-        share = getattr(addon, "share", None)
+    for addon in shot.addons:
+        share = getattr(course.addons[addon.file], "share", None)
         course.note(share.sentence() if share is not None else "")
 
 

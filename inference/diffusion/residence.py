@@ -6,17 +6,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
+from inference.diffusion.addons import load_addon
 from inference.diffusion.batches import let_go
-from inference.diffusion.conditioning import Embedding, Encoded, encode
+from inference.diffusion.conditioning import Encoded, encode
+from inference.diffusion.embedding import Embedding
+from inference.diffusion.families import describe
 from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, LORA, VAE, AddOn, Job, Shot
-from inference.diffusion.loading import Model, load_model, load_vae
-from inference.diffusion.lora import load_lora
+from inference.diffusion.loading import Model, load_model
 from inference.diffusion.vaeconfig import vae_prefix
 from inference.diffusion.weightfile import open_weights
 from registry.formats.errors import FormatError
 
 MAX_ADDONS, MAX_TEXTS = 8, 256
 """Kept beside a checkpoint: add-ons of a few hundred MB at most, and texts of 0.2 MB (SD 1.x) to 0.6 MB (SDXL) each."""
+REFINER = "sdxl-refiner"
+NO_REFINER = "A refiner finishes what a base model has begun and makes no pictures by itself. Render its base model instead."
 
 
 class Residence:
@@ -44,11 +48,12 @@ class Residence:
 
     def addon(self, job: Job, place: int, fds: Sequence[int], say: Callable[[str], None]) -> Any:
         """The file at `place` as what it is to the model: Patch, Hypernetwork, Embedding or AutoencoderKL. Raises FormatError."""
+        assert self._model is not None  # noqa: S101 (callers ask for the model first)
         file = job.files[place]
         key = (file.sha256, file.role, file.name if file.role == EMBEDDING else "")
         if key not in self._addons:
             say(file.name)
-            self._addons[key] = self._load_addon(file.role, file.name, fds[place])
+            self._addons[key] = load_addon(file, open_weights(fds[place]), self._model)
         self._addons.move_to_end(key)
         while len(self._addons) > MAX_ADDONS:
             self._addons.popitem(last=False)
@@ -75,19 +80,12 @@ class Residence:
 
     def _load(self, job: Job, fds: Sequence[int]) -> Model:
         weights = open_weights(fds[0])
+        if describe(weights.shapes, weights.metadata, job.prediction).family == REFINER:
+            raise FormatError("render:refiner", NO_REFINER)
         other = next((place for place, file in enumerate(job.files) if file.role == VAE), None)
         lent = open_weights(fds[other]) if other is not None and vae_prefix(weights.shapes) is None else None
         ema = bool(job.options.get("ema"))
         return load_model(weights, device=self._device, prediction=job.prediction, ema=ema, vae=lent)
-
-    def _load_addon(self, role: str, name: str, fd: int) -> Any:
-        assert self._model is not None  # noqa: S101
-        weights = open_weights(fd)
-        if role == LORA:
-            return load_lora(weights, self._model)
-        if role == VAE:
-            return load_vae(weights, self._model)
-        raise FormatError("render:role", "A second checkpoint cannot be put on the first.")
 
 
 def _acts_on_text(job: Job, addon: AddOn) -> Hashable:

@@ -61,7 +61,12 @@ _BUILDS = {
     "DPM++ 2M": _Build("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "DPM++ 2M SDE": _Build("DPMSolverMultistepScheduler", _SDE, brownian=True),
     "DPM++ 2M SDE Heun": _Build("DPMSolverMultistepScheduler", {**_SDE, "solver_type": "heun"}, brownian=True),
-    "DPM++ 3M SDE": _Build("DPMSolverMultistepScheduler", {**_SDE, "solver_order": 3}, brownian=True, less_one=True),
+    "DPM++ 3M SDE": _Build(
+        "DPMSolverMultistepScheduler",
+        {**_SDE, "solver_order": 3, "solver_type": "heun", "lower_order_final": False},
+        brownian=True,
+        less_one=True,
+    ),
     "DPM++ SDE": _Build("DPMSolverSDEScheduler", brownian=True),
     "DPM++ 2S a": _Build("DPMSolverSinglestepScheduler", {**_SINGLE, "solver_order": 2}),
     "DPM fast": _Build("DPMSolverSinglestepScheduler", {**_SINGLE, "solver_order": 3}),
