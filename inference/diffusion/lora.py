@@ -149,7 +149,7 @@ def load_lora(weights: WeightFile, model: Model) -> Patch:
         if not wanted:
             share.miss(module)
         for target, flavour, roles, rank in wanted:
-            scale = _scale(weights, names, module, rank, alphas) if rank else 1.0
+            scale = 1.0 if flavour == "diff" else _scale(weights, names, module, rank, alphas)
             factors = {_role(role, flavour): _factor(weights, names[role], model.device) for role in roles}
             if flavour == "ia3" and factors["ia3"].numel() != target.shape[int(factors["on_input"].any())]:
                 raise _does_not_fit(module, tuple(factors["ia3"].shape), target.shape)
@@ -260,9 +260,11 @@ def _factor(weights: WeightFile, name: str, device: torch.device) -> Tensor:
 
 
 def _scale(weights: WeightFile, names: Mapping[str, str], module: str, rank: int, alphas: Alphas) -> float:
-    """alpha / rank; a stored `scale` stands for the whole, and without alpha it is 1 (A1111's network.py)."""
+    """alpha / rank; a stored `scale` stands for the whole, and without alpha or rank it is 1 (A1111's network.py)."""
     if "scale" in names:
         return _number(weights, names["scale"])
+    if not rank:
+        return 1.0
     alpha = _number(weights, names["alpha"]) if "alpha" in names else alphas.of(module, rank)
     return 1.0 if alpha is None else alpha / rank
 

@@ -29,7 +29,7 @@ from tests.inference.diffusion.addon_files import (
 )
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
-CONV = PLACES["3x3"][0]
+LINEAR, CONV = PLACES["linear"][0], PLACES["3x3"][0]
 
 
 def changed(folder: Path, state: State, place: str, strength: float = 0.7, metadata: dict[str, str] | None = None) -> torch.Tensor:
@@ -103,6 +103,11 @@ def test_alpha_that_peft_keeps_in_the_metadata_counts(tmp_path: Path) -> None:
     said = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 8, "unet.r": 4})}
     weight = weight_of(tiny(), "linear").double()
     torch.testing.assert_close(changed(tmp_path, lora, "linear", 1.0, said), weight + 2 * difference, **TOLERANCE)
+
+
+def test_a_stored_scale_stands_for_alpha_and_rank(tmp_path: Path) -> None:
+    state, difference = lora_of(LINEAR, weight_of(tiny(), "linear").shape, alpha=None)
+    check(tmp_path, "linear", {**state, f"{LINEAR}.alpha": torch.tensor(2.0), f"{LINEAR}.scale": torch.tensor(0.25)}, difference * 0.25)
 
 
 def test_a_locon_with_a_tucker_core(tmp_path: Path) -> None:
@@ -323,6 +328,14 @@ def test_several_are_added_at_their_own_strengths(two: tuple[Patch, Patch]) -> N
         torch.testing.assert_close(layer(tiny(), "clip-l", text).weight.double(), was[1] + 0.25 * deltas[0][1], rtol=1e-4, atol=1e-5)
 
 
+def test_one_that_does_not_fit_leaves_nothing_of_the_others(two: tuple[Patch, Patch], tmp_path: Path) -> None:
+    originals()
+    other = load_lora(given(tmp_path, lora_of("lora_te2_text_model_encoder_layers_0_mlp_fc2", torch.Size([128, 512]))[0]), tiny("sdxl"))
+    with pytest.raises(FormatError, match="built otherwise"), applied(tiny(), [(two[0], 1.0, None), (other, 1.0, None)]):
+        pass
+    assert differences() == set()
+
+
 def test_strength_zero_touches_nothing(two: tuple[Patch, Patch]) -> None:
     originals()
     places = {name: one.data_ptr() for name, one in tiny().unet.named_parameters()}
@@ -350,7 +363,6 @@ def test_a_lora_whose_names_mostly_match_nothing_is_refused(tmp_path: Path) -> N
     assert patch.share.sentence() == "1 of 2 modules have no place in this model: lora_unet_double_blocks_0_img_attn_proj"
 
 
-LINEAR = PLACES["linear"][0]
 SQUARE = torch.Size([64, 64])
 
 
