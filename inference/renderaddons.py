@@ -53,6 +53,10 @@ class AddOns:
 
     def add_networks(self, networks: Sequence[prompts.Network]) -> None:
         """The files that tags of a prompt name. Raises `NoRender` `render:unknown-network` for one that this hub does not have."""
+        if len(networks) > renderlimits.MAX_ADDONS:
+            raise NoRender(
+                "render:too-many-files", f"A prompt may name at most {renderlimits.MAX_ADDONS} add-ons; this one names {len(networks)}."
+            )
         for one in networks:
             found = _by_name(self.user, NETWORK_ROLES[one.kind], one.name, self.checkpoint.families)
             strength, text = renderlimits.strength(one.strength, one.name), renderlimits.strength(one.text_strength, one.name)

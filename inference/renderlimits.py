@@ -24,6 +24,8 @@ MULTIPLE = 8
 MAX_CFG, MAX_SEED, MAX_CLIP_SKIP = 30.0, 2**32 - 1, 12
 MAX_ADDONS = 16
 MAX_STRENGTH = 10.0
+ASKED_FOR_ONE_MADE = 4
+"""Requests of a day for each picture that may be rendered: what is at hand already costs a row, and no more."""
 CPU_PIXELS, GPU_PIXELS = 1024 * 1024, 2048 * 2048
 
 
@@ -95,15 +97,17 @@ def strength(value: Any, name: str) -> float:
 
 
 def check_room(user: User, pictures: int) -> None:
-    """Raises `NoRender` (429) `render:too-many`, `render:day`. Call with the user's row locked."""
+    """Raises `NoRender` (429) `render:too-many`, `render:day`. It holds with the user's row locked."""
     most, a_day = settings.RENDER_OPEN_PER_USER, settings.RENDER_PICTURES_PER_DAY
     own = Render.objects.filter(owner=user, purpose=Purpose.TXT2IMG)
     if own.filter(state__in=OPEN).count() >= most:
         raise NoRender("render:too-many", f"You have {most} renders waiting or running. Wait until one is done, or cancel one.", 429)
-    since = timezone.now() - timedelta(days=1)
-    done = Shot.objects.filter(render__in=own.filter(created_at__gte=since, steps_total__gt=0)).count()
+    today = own.filter(created_at__gte=timezone.now() - timedelta(days=1))
+    done = Shot.objects.filter(render__in=today.filter(steps_total__gt=0)).count()
     if done + pictures > a_day:
         raise NoRender("render:day", f"You asked for {done} pictures within a day; at most {a_day} are rendered. Try again later.", 429)
+    if today.count() >= ASKED_FOR_ONE_MADE * a_day:
+        raise NoRender("render:day", f"You asked {ASKED_FOR_ONE_MADE * a_day} times within a day. Try again later.", 429)
 
 
 def _whole(value: Any) -> bool:

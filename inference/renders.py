@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from inference import recipes, renderaddons, renderfiles, renderlimits
 from inference.diffusion import jobs, prompts, samplernames
-from inference.models import Picture, PreviewSettings, Purpose, Render, Shot
+from inference.models import PreviewSettings, Purpose, Render, Shot
 from inference.previewbases import base_for
 from inference.recipes import PlannedShot
 from inference.renderfiles import Weights
@@ -24,8 +24,6 @@ from registry.lifecycle import RenderState
 from registry.models import User, Version
 
 Wanted = Mapping[str, Any]
-LOOKED_AT = 200
-"""Shots of one picture that are looked at for one that somebody may see."""
 
 
 def request(
@@ -56,6 +54,7 @@ def request(
     seeds `seed`, `seed` + 1, ... Raises `NoRender`, `NoWeights` and other FormatErrors whose sentences name the limit.
     """
     count = renderlimits.check_count(batch_size, n_iter)
+    renderlimits.check_room(user, count)  # once more below, with nobody beside us: what lies between costs more than these questions
     renderlimits.check_numbers(steps=_or(steps, 1), cfg_scale=_or(cfg_scale, 1.0), seed=seed, clip_skip=_or(clip_skip, 1))
     if width is not None and height is not None:
         renderlimits.check_size(width, height)
@@ -200,17 +199,3 @@ def place(render: Render) -> int | None:
     else:
         ahead = waiting.filter(Q(purpose=Purpose.TXT2IMG) | Q(moved_at__lt=render.moved_at))
     return ahead.count() + 1
-
-
-def find_picture(user: Any, sha256: str) -> Picture | None:
-    """The picture of this SHA-256 if the user may see a render that it belongs to, and a preview only while its file is offered."""
-    shots = Shot.objects.filter(picture__sha256=sha256).select_related("picture", "render__version__entry__owner", "render__file__blob")
-    for shot in shots[:LOOKED_AT]:
-        if may_change(user, shot.render) or (may_see(user, shot.render) and is_offered(shot.render)):
-            return shot.picture
-    return None
-
-
-def is_offered(render: Render) -> bool:
-    """Whether the weights that made these pictures are still offered: neither withdrawn nor found dangerous since."""
-    return render.file.downloadable and not render.version.gone

@@ -100,6 +100,7 @@ def test_a_version_s_own_settings_are_taken_where_they_are_valid(creator: Any) -
         ({"negative_prompt": "x" * 10_300}, "render:prompt", "negative prompt"),
         ({"sampler_name": "Imaginary"}, "render:sampler", "Imaginary"),
         ({"prompt": "<lora:nothing:1>"}, "render:unknown-network", "nothing"),
+        ({"prompt": "<lora:ink:1>" * 17}, "render:too-many-files", "at most 16"),
         ({"prompt": "<lora:ink:99>"}, "render:strength", "-10 to 10"),
         ({"base": {"version_id": 1}}, "render:base", "leave `base` out"),
         ({"loras": [{"version_id": 999_999_999}]}, "not_found", "not yours to see"),
@@ -248,6 +249,13 @@ def test_open_renders_and_pictures_of_a_day_are_limited(creator: Any, stranger: 
     settings.RENDER_PICTURES_PER_DAY = 5
     with pytest.raises(NoRender, match="at most 5"):
         asked(creator, base, seed=3, batch_size=3)
+    settings.RENDER_PICTURES_PER_DAY = 1
+    Render.objects.filter(owner=stranger).update(steps_total=0, state="made")
+    for _ in range(3):
+        Render.objects.create(owner=stranger, version=base.version, file=base, state="made")
+    with pytest.raises(NoRender, match="asked 4 times"):
+        asked(stranger, base)
+    settings.RENDER_PICTURES_PER_DAY = 5
     Render.objects.filter(owner=creator).update(created_at=timezone.now() - timedelta(days=2))
     assert asked(creator, base, seed=3, batch_size=3).state == "wanted"
 
