@@ -78,6 +78,7 @@ class PreviewForm(forms.Form):
 def blank(version: Version, shown: Gallery | None) -> RenderForm:
     """The form as a version's page offers it: with the first prompt of its previews, which has the words that wake it."""
     prompt = shown.lines[0].tiles[-1].prompt if shown and shown.lines else ", ".join(version.trigger_words[:3])
+    prompt = "".join(letter for letter in prompt if letter.isprintable() or letter == "\n")
     weight = 1.0 if version.weight is None else version.weight
     return RenderForm(version=version, initial={"prompt": prompt, "strength": weight})
 
