@@ -103,8 +103,16 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("edm_mean", "edm_std", "edm_vpred.sigma_max"), "it has a noise schedule of its own (EDM)"),
     (("model.diffusion_model.input_blocks.1.0.time_stack.emb_layers.1.weight",), "it makes videos"),
     (("model.diffusion_model.encoder_hid_proj.weight", "encoder_hid_proj.weight"), "it reads texts with a language model (Kolors)"),
+    (
+        ("model.diffusion_model.joint_blocks.0.context_block.attn.qkv.weight", "joint_blocks.0.context_block.attn.qkv.weight"),
+        "SD 3 and 3.5 need the T5 text encoder, for which there is no renderer yet",
+    ),
+    (
+        ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "double_blocks.0.img_attn.qkv.weight"),
+        "Flux and its kin need the T5 text encoder, for which there is no renderer yet",
+    ),
 )
-"""Marks of models that are laid out like a known family and are none; and why they are not rendered."""
+"""Marks of models that are not rendered, though known or laid out like a known family; and why."""
 QUANTISED = (".scale_weight", ".weight_scale", "scaled_fp8", ".qweight", ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")
 
 

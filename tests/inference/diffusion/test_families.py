@@ -12,8 +12,9 @@ from inference.diffusion.families import MAX_TENSORS, describe
 from registry.formats.errors import FormatError
 from samples.layout import Widths, sd1, vae
 from tests.inference.diffusion.published import TEXTS, UNETS, VAE
+from tests.registry.identify import transformers as T
 from tests.registry.identify import unets as N
-from tests.registry.identify.tables import Keys, shapes
+from tests.registry.identify.tables import Keys, prefixed, shapes
 from tests.registry.identify.unets import U
 
 Shapes = dict[str, tuple[int, ...]]
@@ -186,6 +187,14 @@ def test_what_cannot_be_rendered_is_refused_in_words(case: str) -> None:
         describe(build())
     assert refused.value.code == code
     assert refused.value.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("layout", [T.sd3(1536, 2), T.FLUX_DEV], ids=["SD 3", "Flux"])
+@pytest.mark.parametrize("prefix", [U, ""])
+def test_models_that_need_t5_are_refused_for_that(layout: Keys, prefix: str) -> None:
+    with pytest.raises(FormatError, match="T5") as refused:
+        describe(shapes(prefixed(prefix, layout)))
+    assert refused.value.code == "render:family"
 
 
 def test_nothing_here_loads_torch() -> None:
