@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -15,11 +16,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hub import pictures
 from hub.web import merges
 from hub.web.forms import SettingsForm, TokenForm
+from inference import previews
 from registry import agreements, catalog, queries
 from registry.lifecycle import FileState
-from registry.models import File, Role, Status, Token, User, Version
+from registry.models import Entry, File, Role, Status, Token, User, Version
 
 _SITE = """about account accounts admin api art docs download downloads favicon file files healthz help login logout media model models
 model-versions moderation my new picture pictures renders robots search settings signup
@@ -84,13 +87,21 @@ def my_models(request: HttpRequest) -> HttpResponse:
     files = File.objects.select_related("blob")
     versions = Version.objects.filter(deleted_at=None).prefetch_related(Prefetch("files", files), "kept")
     entries = queries.owned_by(user).prefetch_related(Prefetch("versions", versions, to_attr="mine"))[:500]
+    covers = _covers(entries)
     context = {
-        "entries": [(entry, [_standing(version) for version in entry.mine]) for entry in entries],  # type: ignore[attr-defined]
+        "entries": [(entry, [_standing(version) for version in entry.mine], covers.get(entry.pk)) for entry in entries],  # type: ignore[attr-defined]
         "used": storage_used(user),
         "quota": settings.USER_QUOTA_BYTES,
         **merges.context(user),
     }
     return render(request, "accounts/my_models.html", context)
+
+
+def _covers(entries: Iterable[Entry]) -> dict[int, str]:
+    """Entry id -> address of the picture that stands for its first version that has one. One query for all."""
+    found = previews.covers([version.pk for entry in entries for version in entry.mine])  # type: ignore[attr-defined]
+    shown = [(entry, version) for entry in entries for version in reversed(entry.mine) if version.pk in found]  # type: ignore[attr-defined]
+    return {entry.pk: pictures.small(found[version.pk], entry.slug)[0] for entry, version in shown}
 
 
 def _standing(version: Version) -> dict[str, Any]:
