@@ -49,7 +49,6 @@ NO_ANCESTRAL = "Rendered with the single-step DPM-Solver++, which adds no noise 
 ADAPTIVE = "Rendered with DPM++ 2M at the steps asked for: step sizes are not adapted."
 NO_RESTART = "Rendered with Euler on the same schedule, without going back up to restart."
 NO_PLUS = "Rendered without the CFG++ correction."
-THIRD_ORDER = "The third-order term is that of diffusers: the same method, slightly other pictures."
 
 _SAMPLERS = (
     Sampler("Euler", aliases=("k_euler",)),
@@ -61,7 +60,7 @@ _SAMPLERS = (
     Sampler("DPM++ 2M", "Karras", ("k_dpmpp_2m", "dpmpp_2m")),
     Sampler("DPM++ 2M SDE", "Exponential", ("k_dpmpp_2m_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu")),
     Sampler("DPM++ 2M SDE Heun", "Exponential", ("k_dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun")),
-    Sampler("DPM++ 3M SDE", "Exponential", ("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu"), exact=False, note=THIRD_ORDER),
+    Sampler("DPM++ 3M SDE", "Exponential", ("k_dpmpp_3m_sde", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu")),
     Sampler("DPM++ SDE", "Karras", ("k_dpmpp_sde", "dpmpp_sde", "dpmpp_sde_gpu"), calls=2),
     Sampler("DPM++ 2S a", "Karras", ("k_dpmpp_2s_a", "dpmpp_2s_ancestral", "k_dpmpp_2s_ancestral"), exact=False, note=NO_ANCESTRAL),
     Sampler("DPM fast", "Normal", ("k_dpm_fast", "dpm_fast"), exact=False, note="Rendered with the third-order single-step DPM-Solver++."),

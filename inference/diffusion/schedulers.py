@@ -165,9 +165,24 @@ class _OverLevels:
         return np.interp(math.log(max(float(sigma), 1e-10)), np.asarray(log_sigmas), np.arange(len(log_sigmas)))
 
 
+class _ThirdOrder:
+    """The third-order step of the SDE as k-diffusion takes it: where its formula adds phi + 1/2 times the second difference, diffusers 0.42
+    adds phi - 1/2 times it, so one such difference is missing.
+    """
+
+    def multistep_dpm_solver_third_order_update(self, model_output_list: Any, *given: Any, **more: Any) -> Any:
+        stepped = super().multistep_dpm_solver_third_order_update(model_output_list, *given, **more)  # type: ignore[misc]
+        at, sigmas = self.step_index, self.sigmas  # type: ignore[attr-defined]
+        spans = [math.log(sigmas[at - back] / sigmas[at + 1 - back]) for back in range(3)]
+        now, before, earlier = model_output_list[-1], model_output_list[-2], model_output_list[-3]
+        bend = ((now - before) / spans[1] - (before - earlier) / spans[2]) * spans[0] ** 2 / (spans[1] + spans[2])
+        return stepped + bend / math.sqrt(1 + float(sigmas[at + 1]) ** 2)
+
+
 @cache
-def _class_over_levels(name: str) -> Any:
-    return type(name, (_OverLevels, _class(name)), {})
+def _class_over_levels(name: str, order: int) -> Any:
+    mixed = (_ThirdOrder, _OverLevels) if order == 3 and name == "DPMSolverMultistepScheduler" else (_OverLevels,)
+    return type(name, (*mixed, _class(name)), {})
 
 
 def _over_levels(made: _Build, schedule: str, steps: int, config: dict[str, Any], *, sdxl: bool, device: str) -> Run:
@@ -175,7 +190,7 @@ def _over_levels(made: _Build, schedule: str, steps: int, config: dict[str, Any]
     sigmas = noiselevels.levels(schedule, steps + (made.less_one or made.open_end), table, sdxl=sdxl)
     ended = sigmas if made.open_end else np.append(sigmas[:steps], 0.0)
     options = {**made.options, "timestep_spacing": "linspace", "use_karras_sigmas": True, "rescale_betas_zero_snr": False}
-    scheduler = _class_over_levels(made.name).from_config({**config, **options})
+    scheduler = _class_over_levels(made.name, made.options.get("solver_order", 0)).from_config({**config, **options})
     scheduler.alphas_cumprod, scheduler.levels = _alphas(config), sigmas[:steps]
     scheduler.set_timesteps(steps, device=device)
     times = torch.from_numpy(noiselevels.times_of(sigmas[:steps], table).astype(np.float32)).to(device)

@@ -120,6 +120,28 @@ def dpmpp_2m_sde_heun(x: torch.Tensor, sigmas: list[float], noise: Noise) -> tor
     return dpmpp_2m_sde(x, sigmas, noise, bend="heun")
 
 
+def dpmpp_3m_sde(x: torch.Tensor, sigmas: list[float], noise: Noise) -> torch.Tensor:
+    guesses: list[torch.Tensor] = []
+    spans: list[float] = []
+    for place, (sigma, following) in enumerate(pairwise(sigmas)):
+        guesses.append(clean(x, sigma))
+        if not following:
+            return guesses[-1]
+        spans.append(float(np.log(sigma / following)))
+        twice = 2 * spans[-1]
+        x = x * float(np.exp(-twice)) - float(np.expm1(-twice)) * guesses[-1]
+        second = float(np.expm1(-twice)) / twice + 1
+        if len(guesses) == 2:
+            x = x + second * (guesses[-1] - guesses[-2]) * spans[-1] / spans[-2]
+        elif len(guesses) > 2:
+            near, far = spans[-2] / spans[-1], spans[-3] / spans[-1]
+            slopes = (guesses[-1] - guesses[-2]) / near, (guesses[-2] - guesses[-3]) / far
+            bend = (slopes[0] - slopes[1]) / (near + far)
+            x = x + second * (slopes[0] + bend * near) - (second / twice - 0.5) * bend
+        x = x + noise(place, sigma, following) * following * (-float(np.expm1(-twice))) ** 0.5
+    return x
+
+
 def dpmpp_sde(x: torch.Tensor, sigmas: list[float], noise: Noise) -> torch.Tensor:
     for place, (sigma, following) in enumerate(pairwise(sigmas)):
         if not following:

@@ -32,8 +32,12 @@ EXACT = {
     "DPM++ 2M": denoisers.dpmpp_2m,
     "DPM++ 2M SDE": denoisers.dpmpp_2m_sde,
     "DPM++ 2M SDE Heun": denoisers.dpmpp_2m_sde_heun,
+    "DPM++ 3M SDE": denoisers.dpmpp_3m_sde,
     "DPM++ SDE": denoisers.dpmpp_sde,
 }
+
+LESS_ONE = ("DPM2", "DPM++ 3M SDE")
+"""For these A1111 leaves out the level before the last."""
 
 
 @pytest.mark.parametrize("schedule", ["Karras", "Normal", "Exponential", "SGM Uniform", "Beta", "Align Your Steps"])
@@ -42,7 +46,7 @@ def test_a_sampler_does_what_k_diffusion_does(sampler: str, schedule: str) -> No
     steps, seeds = 9, [3, 11]
     noise = PictureNoise(seeds, SHAPE, "cpu")
     start = noise.first()
-    found = levels(schedule, steps + (sampler == "DPM2"), TABLE)[:steps]
+    found = levels(schedule, steps + (sampler in LESS_ONE), TABLE)[:steps]
     path = noise.path(float(found.min()), float(found[0]))
 
     def between(step: int, sigma: float, following: float) -> torch.Tensor:
