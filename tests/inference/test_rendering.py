@@ -244,7 +244,7 @@ def test_a_worker_killed_in_the_middle_resumes_without_a_double_picture(creator:
     env = {"WEIGH_BROKER_URL": broker, "WEIGH_LEASE_SECONDS": "4", "WEIGH_RENDER_DEVICE": "cpu", "WEIGH_RENDER_THREADS": "1"}
     with celery_worker(tmp_path, **env) as process:
         render = recipes.want(planned, [of_version(base.version)], owner=creator, version=base.version, file=base)
-        wait_until(lambda: Render.objects.get(pk=render.pk).steps_done >= 10, 400, every=0.05)
+        wait_until(lambda: Render.objects.get(pk=render.pk).steps_done >= 10, 400, every=0.1)
         kill_group(process)
     render.refresh_from_db()
     assert (render.state, render.attempts) == ("rendering", 1), "the worker was too quick to be killed in the middle"
