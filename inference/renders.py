@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -58,53 +59,40 @@ def request(
     renderlimits.check_numbers(steps=_or(steps, 1), cfg_scale=_or(cfg_scale, 1.0), seed=seed, clip_skip=_or(clip_skip, 1))
     if width is not None and height is not None:
         renderlimits.check_size(width, height)
-    read = prompts.parse(renderlimits.clean_prompt(prompt, "prompt"))
-    negative = renderlimits.clean_prompt(_or(negative_prompt, ""), "negative prompt")
-    sampler = samplernames.resolve(sampler_name, scheduler or samplernames.AUTOMATIC) if sampler_name else None
+    text = renderlimits.clean_prompt(prompt, "prompt")
+    negative = None if negative_prompt is None else renderlimits.clean_prompt(negative_prompt, "negative prompt")
     subject = renderfiles.find(user, {"version_id": version_id})
-    checkpoint = _checkpoint(user, subject, base)
+    checkpoint, read = _checkpoint(user, subject, base), prompts.parse(text)
     lists = {"loras": loras, "embeddings": embeddings, "vaes": [vae] if vae else []}
     chosen = renderaddons.choose(user, checkpoint, subject, read.networks, **lists)
-    chosen.check_words(read.text, negative)
-    usual = recipes.recommended(subject.file.version, checkpoint.file.version)
-    prediction = prediction_of(checkpoint.file.version)
-    side = renderfiles.native_size(checkpoint, chosen.files, prediction)
-    spec = jobs.Shot(
-        prompt=read.text,
-        negative_prompt=negative if negative_prompt is not None else usual["negative_prompt"],
-        width=_or(width, side),
-        height=_or(height, side),
-        sampler=sampler.sampler if sampler else usual["sampler"],
-        schedule=sampler.schedule if sampler else usual["schedule"],
-        steps=_or(steps, usual["steps"]),
-        cfg_scale=float(_or(cfg_scale, usual["cfg_scale"])),
-        clip_skip=_or(clip_skip, usual["clip_skip"]),
-        addons=tuple(chosen.acting),
-    )
+    chosen.check_words(read.text, negative or "")
+    given = {"steps": steps, "cfg_scale": cfg_scale, "clip_skip": clip_skip, "negative_prompt": negative, "width": width, "height": height}
+    usual = _usual(subject, checkpoint, chosen.files, sampler_name, scheduler)
+    frame = {**usual, **{name: value for name, value in given.items() if value is not None}}
+    spec = jobs.Shot(**{**frame, "cfg_scale": float(frame["cfg_scale"])}, prompt=read.text, addons=tuple(chosen.acting))
     renderlimits.check_size(spec.width, spec.height)
     first = secrets.randbelow(renderlimits.MAX_SEED + 1) if seed == -1 else seed
-    planned = [PlannedShot(_seeded(spec, first + number), number, f"seed {first + number}") for number in range(count)]
+    planned = [PlannedShot(replace(spec, seed=first + number), number, f"seed {first + number}") for number in range(count)]
+    asked = {"prompt": text, "negative_prompt": spec.negative_prompt, "seed": seed, "batch_size": batch_size, "n_iter": n_iter}
     row = {"owner": user, "version": subject.file.version, "file": subject.file, "base": _base(subject, checkpoint)}
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         renderlimits.check_room(user, count)
-        asked = {
-            "prompt": renderlimits.clean_prompt(prompt, "prompt"),
-            "negative_prompt": spec.negative_prompt,
-            "seed": seed,
-            "batch_size": batch_size,
-            "n_iter": n_iter,
-        }
-        asked["notes"] = [*chosen.notes, *read.notes]
-        return recipes.want(planned, chosen.files, prediction=prediction, recipe=asked, **row)
+        recipe = {**asked, "notes": [*chosen.notes, *read.notes]}
+        return recipes.want(planned, chosen.files, prediction=prediction_of(checkpoint.file.version), recipe=recipe, **row)
+
+
+def _usual(subject: Weights, checkpoint: Weights, files: Sequence[Weights], sampler: str | None, schedule: str | None) -> dict[str, Any]:
+    """What a shot has where nobody says otherwise. Raises FormatError for an unknown sampler, and for what cannot be rendered."""
+    usual = recipes.recommended(subject.file.version, checkpoint.file.version)
+    if sampler or schedule:
+        usual["sampler"], usual["schedule"] = samplernames.resolve(sampler or usual["sampler"], schedule or samplernames.AUTOMATIC)
+    side = renderfiles.native_size(checkpoint, files, prediction_of(checkpoint.file.version))
+    return {**usual, "width": side, "height": side}
 
 
 def _or(value: Any, usual: Any) -> Any:
     return usual if value is None else value
-
-
-def _seeded(spec: jobs.Shot, seed: int) -> jobs.Shot:
-    return jobs.Shot.from_json({**spec.to_json(), "seed": seed})
 
 
 def _checkpoint(user: User, subject: Weights, base: Wanted | None) -> Weights:

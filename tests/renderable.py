@@ -10,7 +10,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from inference.models import RenderWorker
+from inference import previews
+from inference.models import Picture, Render, RenderWorker, Shot
+from registry import lifecycle
 from registry.identify.detect import identify
 from registry.models import File, TensorIndex, User
 from samples.layout import sd1, vae
@@ -67,3 +69,26 @@ def worker(name: str = "gpu@here", device: str = "cpu", largest: int = 300 * 10*
     """A render worker that was heard of so many seconds ago."""
     seen = timezone.now() - timedelta(seconds=age_seconds)
     return RenderWorker.objects.create(name=name, device=device, largest_weights=largest, memory_bytes=largest, seen_at=seen)
+
+
+def planned(file: File) -> Render:
+    """The previews of a file's version, which are wanted now."""
+    plan = previews.want(file.version)
+    assert plan.render is not None, plan.sentence
+    return plan.render
+
+
+def specs(render: Render, number: int | None = None) -> list[dict[str, Any]]:
+    """What is wanted of a render, or of one of its prompts."""
+    rows = render.shots.filter(prompt_number=number) if number is not None else render.shots.all()
+    return list(rows.values_list("spec", flat=True))
+
+
+def made(render: Render, shots: Any = None) -> Render:
+    """As a worker leaves it: every shot (or those) has its picture."""
+    for shot in shots if shots is not None else render.shots.all():
+        known = {"sha256": shot.key, "width": 128, "height": 128, "size_bytes": 1, "seed": 1, "parameters": "", "renderer": "1"}
+        Shot.objects.filter(pk=shot.pk).update(picture=Picture.objects.get_or_create(key=shot.key, defaults=known)[0])
+    if shots is None:
+        lifecycle.advance(lifecycle.claim(render, "rendering"), "made")
+    return render

@@ -66,7 +66,7 @@ def test_a_checkpoint_is_rendered_at_its_own_size_with_the_usual_recipe(stranger
     ]
 
 
-def test_a_version_s_own_settings_are_taken_where_they_are_valid(creator: Any) -> None:
+def test_a_version_s_own_settings_are_taken_where_they_are_valid(creator: Any, stranger: Any) -> None:
     settings = {"sampler": "Euler a", "steps": 12, "cfg_scale": 5.5, "clip_skip": 2, "negative_prompt": "rain"}
     (spec,) = specs(asked(creator, file_of(creator, checkpoint_shapes(), version=settings)))
     assert (spec["sampler"], spec["schedule"], spec["steps"], spec["cfg_scale"], spec["clip_skip"]) == ("Euler a", "Normal", 12, 5.5, 2)
@@ -76,6 +76,8 @@ def test_a_version_s_own_settings_are_taken_where_they_are_valid(creator: Any) -
     assert (spec["sampler"], spec["steps"], spec["cfg_scale"], spec["clip_skip"]) == ("DPM++ 2M", 20, 7.0, 1)
     (spec,) = specs(asked(creator, file_of(creator, checkpoint_shapes(), version=settings), sampler_name="Heun", negative_prompt=""))
     assert (spec["sampler"], spec["negative_prompt"]) == ("Heun", "")
+    (spec,) = specs(asked(stranger, file_of(creator, checkpoint_shapes(), version={"sampler": "Euler a"}), scheduler="Karras"))
+    assert (spec["sampler"], spec["schedule"]) == ("Euler a", "Karras")
 
 
 @pytest.mark.parametrize(
