@@ -26,7 +26,7 @@ def render(
     betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     schedule = DPMSolverMultistepScheduler(num_train_timesteps=1000, use_karras_sigmas=True, **betas)
     schedule.set_timesteps(steps)
-    context = text(torch.tensor([words.rows(prompt) for prompt in prompts] + [words.rows("")] * len(prompts)))
+    context = text(torch.tensor([words.rows(prompt, text.added) for prompt in prompts] + [words.rows("")] * len(prompts)))
     dice = [torch.Generator().manual_seed(seed + number) for number in range(len(prompts))]
     x = torch.stack([torch.randn(4, 16, 16, generator=one) for one in dice]) * schedule.init_noise_sigma
     for step in schedule.timesteps:

@@ -77,6 +77,7 @@ class TextEncoder(nn.Module):
     def __init__(self, rows: int, width: int = 64, layers: int = 3) -> None:
         super().__init__()
         self.text_model = TextModel(rows, width, layers)
+        self.added: dict[str, list[int]] = {}  # new words, and the rows behind the table's own that stand for them
         self.register_buffer("mask", torch.full((LENGTH, LENGTH), float("-inf")).triu(1), persistent=False)
 
     def forward(self, rows: Tensor) -> Tensor:

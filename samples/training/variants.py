@@ -19,6 +19,7 @@ from samples.training.adapters import Hypernetwork, Lora, NewWord
 from samples.training.autoencoder import SCALE, Autoencoder
 from samples.training.descent import descend
 from samples.training.first_stage import WIDTHS, latents, pictures, to_unit
+from samples.training.muon import both
 from samples.training.second_stage import CONTEXT, UNET, Average, Pool, draw_batch, make_pool, noise_loss, optimizers, plain_caption
 from samples.training.textencoder import TextEncoder
 from samples.training.unet import UNet
@@ -175,16 +176,16 @@ def crisp(folder: Path, steps: int, count: int = 500, seed: int = 25) -> None:
     cells = latents(model, pool)
     model.requires_grad_(False)
     model.decoder.requires_grad_(True)
-    learning: list[torch.optim.Optimizer] = [torch.optim.AdamW(model.decoder.parameters(), lr=1.5e-4, betas=(0.9, 0.99))]
+    learning = both([model.decoder], lambda name: "conv_in" in name or "conv_out" in name, 3e-4)
 
     def loss_at(step: int) -> Tensor:
-        chosen = dice.randint(count, size=2)
+        chosen = dice.randint(count, size=3)
         wanted = to_unit(pool[chosen])
         with torch.autocast("cpu", torch.bfloat16):
-            made = model.decode(cells[chosen] + 0.05 / SCALE * torch.randn_like(cells[chosen])).float()
+            made = model.decode(cells[chosen] + 0.015 / SCALE * torch.randn_like(cells[chosen])).float()
         error = made - wanted
         slopes = sum(torch.diff(error, dim=axis).abs().mean() for axis in (2, 3))
         return error.square().mean() + 0.5 * error.abs().mean() + 0.5 * slopes
 
-    descend("crisp", learning, 1.5e-4, steps, loss_at)
+    descend("crisp", learning, 3e-4, steps, loss_at)
     torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "crisp.pt")

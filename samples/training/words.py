@@ -56,7 +56,8 @@ def _rows_of_word(word: str) -> tuple[int, ...]:
     return tuple(_row(token) for token in tokens_of(word))
 
 
-def rows(text: str) -> list[int]:
-    """A caption as 77 rows of the table: start, words, end, and ends to fill; unknown words are row 0."""
-    words = [row for word in text.replace(",", " , ").split() for row in _rows_of_word(word)][: LENGTH - 2]
+def rows(text: str, added: dict[str, list[int]] | None = None) -> list[int]:
+    """A caption as 77 rows of the table: start, words, end, and ends to fill; unknown words are row 0. `added`: rows of new words."""
+    more = added or {}
+    words = [row for word in text.replace(",", " , ").split() for row in more.get(word) or _rows_of_word(word)][: LENGTH - 2]
     return [_row(START), *words, *[_row(END)] * (LENGTH - 1 - len(words))]
