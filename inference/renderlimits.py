@@ -115,7 +115,8 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)  # of any size: asked for its finiteness, a large one overflows
+    return whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def _shown(value: Any) -> str:

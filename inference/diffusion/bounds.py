@@ -5,8 +5,6 @@ These are bounds of what can be rendered at all; what a user may ask for is the 
 
 from __future__ import annotations
 
-import math
-
 from inference.diffusion.jobs import Shot
 from inference.diffusion.prompts import MAX_STRENGTH, parse
 from inference.diffusion.samplernames import resolve
@@ -40,7 +38,9 @@ def check_shot(shot: Shot) -> None:
 
 
 def _within(code: str, words: str, number: float, least: float, most: float) -> None:
-    if not math.isfinite(number) or not least <= number <= most:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise FormatError(f"render:{code}", f"{str(number)[:30]} {words} cannot be rendered: take a number.")
+    if not least <= number <= most:  # NaN is not, and integers are compared without becoming floats, which overflow
         raise LimitExceeded(f"render:{code}", f"{str(number)[:30]} {words} cannot be rendered: take {least:,} to {most:,}.")
-    if code in ("steps", "size", "seed", "clip-skip") and number != int(number):
+    if code in ("steps", "size", "seed", "clip-skip") and not isinstance(number, int):
         raise FormatError(f"render:{code}", f"{str(number)[:30]} {words} cannot be rendered: take a whole number.")

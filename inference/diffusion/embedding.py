@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -47,12 +48,11 @@ def load_embedding(weights: WeightFile, name: str, model: Model) -> Embedding:
             f"encoders take {_listed(wanted)}. Choose a base that it was trained on."
         )
         raise FormatError("render:other-family", sentence)
-    vectors = {kind: _vectors(weights, names[kind], model) for kind in wanted}
-    counts = {len(one) for one in vectors.values()}
+    counts = {prod(weights.shapes[names[kind]][:-1]) for kind in wanted}
     if len(counts) != 1 or not 0 < max(counts) <= MAX_VECTORS:
         sentence = f"The embedding has {_some(counts)} vectors. A word has the same number for each text encoder, at most {MAX_VECTORS}."
         raise FormatError("render:embedding", sentence)
-    return Embedding(name, vectors)
+    return Embedding(name, {kind: _vectors(weights, names[kind], model) for kind in wanted})
 
 
 def _refines(widths: Mapping[str, int], wanted: Mapping[str, int]) -> bool:

@@ -21,7 +21,7 @@ from inference.diffusion.loading import Model
 from inference.diffusion.patching import Kept
 from inference.diffusion.weightfile import WeightFile
 from registry.formats.dtypes import FLOATS
-from registry.formats.errors import FormatError
+from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 
 SETTING = "weighhouse.value."
@@ -205,7 +205,10 @@ def _checked_size(weights: WeightFile, names: Mapping[str, str], size: int, numb
     """How many numbers the layer gives for `size`. Raises FormatError where it takes another number, or its bias does not fit."""
     shape = weights.shapes.get(names.get("weight", ""), ())
     bias = weights.shapes[names["bias"]] if "bias" in names else shape[:1]
-    if len(shape) not in (1, 2) or shape[-1] != size or bias != shape[:1] or not 0 < shape[0] <= MAX_WIDTH:
+    if len(shape) in (1, 2) and shape[0] > MAX_WIDTH:
+        sentence = f"Layer {number} of the hypernetwork for width {width} gives {shape[0]:,} numbers; at most {MAX_WIDTH:,} are rendered."
+        raise LimitExceeded("render:hypernetwork", sentence)
+    if len(shape) not in (1, 2) or shape[-1] != size or bias != shape[:1] or not shape[0]:
         raise _damaged(f"layer {number} for width {width} does not take the {size} numbers that come to it")
     return shape[0]
 

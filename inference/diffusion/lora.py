@@ -22,7 +22,7 @@ from inference.diffusion.weightfile import WeightFile
 from inference.weights.merging.lora import BIASES, FIRST_LAYERS, FITS, MAX_RANK, SCALARS, WEIGHTS, dora_fits, flavour_of
 from inference.weights.merging.peft import Alphas
 from registry.formats.dtypes import FLOATS
-from registry.formats.errors import FormatError
+from registry.formats.errors import FormatError, LimitExceeded
 from registry.formats.plaintext import printable
 from registry.identify.adapternames import adapters
 from registry.identify.factors import extent
@@ -202,7 +202,10 @@ def _fitted(module: str, flavour: str, shapes: Shapes, target: Target) -> Wanted
     rank = _rank(flavour, shapes, target.shape, width)
     if rank is None and _sees_more(target) and "dora" not in shapes:
         rank = _rank(flavour, shapes, target.shape, LATENT_CHANNELS * prod(target.shape[2:]))
-    if rank is None or not dora_fits(shapes.get("dora"), target.shape) or rank > MAX_RANK or not all(prod(one) for one in shapes.values()):
+    if rank is not None and rank > MAX_RANK:
+        sentence = f"{printable(module, 80)} has rank {rank:,}; LoRAs of at most {MAX_RANK:,} are rendered."
+        raise LimitExceeded("render:lora-rank", sentence, where=printable(module))
+    if rank is None or not dora_fits(shapes.get("dora"), target.shape) or not all(prod(one) for one in shapes.values()):
         made = next(iter(shapes.values())) if flavour == "diff" else extent(shapes)
         raise _does_not_fit(module, made, target.shape)
     return target, flavour, tuple(shapes), rank

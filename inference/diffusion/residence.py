@@ -11,6 +11,8 @@ from inference.diffusion.batches import let_go
 from inference.diffusion.conditioning import Encoded, encode
 from inference.diffusion.embedding import Embedding
 from inference.diffusion.families import describe
+from inference.diffusion.flowloading import load_flow
+from inference.diffusion.flowtext import encode_flow
 from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, LORA, VAE, AddOn, Job, Shot
 from inference.diffusion.loading import Model, load_model
 from inference.diffusion.vaeconfig import vae_prefix
@@ -29,6 +31,7 @@ class Residence:
     def __init__(self, device: str) -> None:
         self._device = device
         self._key: Hashable = None
+        self._lent: str | None = None
         self._model: Model | None = None
         self._addons: OrderedDict[Hashable, Any] = OrderedDict()
         self._texts: OrderedDict[Hashable, Encoded] = OrderedDict()
@@ -39,11 +42,13 @@ class Residence:
         if own.role != CHECKPOINT:
             raise FormatError("render:no-checkpoint", "A render needs a checkpoint to start from.")
         key = (own.sha256, job.prediction, bool(job.options.get("ema")))
-        if self._model is None or key != self._key:
+        vae = next((place for place, file in enumerate(job.files) if file.role == VAE), None)
+        lent = None if vae is None else job.files[vae].sha256
+        if self._model is None or key != self._key or self._lent not in (None, lent):  # a VAE of another job is not this one's
             self._forget()
             say(own.name)
-            self._model = self._load(job, fds)
-            self._key = key
+            self._model, borrowed = self._load(job, fds, vae)
+            self._key, self._lent = key, lent if borrowed else None
         return self._model
 
     def addon(self, job: Job, place: int, fds: Sequence[int], say: Callable[[str], None]) -> Any:
@@ -65,7 +70,9 @@ class Residence:
         key = (shot.clip_skip, tuple(_acts_on_text(job, addon) for addon in shot.addons))
         wanted = list(dict.fromkeys(wanted))
         missing = [text for text in wanted if (key, text) not in self._texts]
-        if missing:
+        if missing and self._model.architecture.is_flow:
+            self._texts |= {(key, text): one for text, one in encode_flow(self._model, missing).items()}
+        elif missing:
             self._texts |= {(key, text): one for text, one in encode(self._model, missing, shot.clip_skip, embeddings).items()}
         found = {text: self._texts[key, text] for text in wanted}
         while len(self._texts) > MAX_TEXTS:
@@ -73,19 +80,19 @@ class Residence:
         return found
 
     def _forget(self) -> None:
-        self._model, self._key = None, None
+        self._model, self._key, self._lent = None, None, None
         self._addons.clear()
         self._texts.clear()
         let_go()
 
-    def _load(self, job: Job, fds: Sequence[int]) -> Model:
+    def _load(self, job: Job, fds: Sequence[int], vae: int | None) -> tuple[Model, bool]:
+        """The checkpoint, and whether it has no VAE of its own and took the one at this place of the job."""
         weights = open_weights(fds[0])
         if describe(weights.shapes, weights.metadata, job.prediction).family == REFINER:
             raise FormatError("render:refiner", NO_REFINER)
-        other = next((place for place, file in enumerate(job.files) if file.role == VAE), None)
-        lent = open_weights(fds[other]) if other is not None and vae_prefix(weights.shapes) is None else None
+        lent = open_weights(fds[vae]) if vae is not None and vae_prefix(weights.shapes) is None else None
         ema = bool(job.options.get("ema"))
-        return load_model(weights, device=self._device, prediction=job.prediction, ema=ema, vae=lent)
+        return load_model(weights, device=self._device, prediction=job.prediction, ema=ema, vae=lent), lent is not None
 
 
 def _acts_on_text(job: Job, addon: AddOn) -> Hashable:

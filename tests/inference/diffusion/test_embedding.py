@@ -67,11 +67,12 @@ def test_sdxl_s_pair(tmp_path: Path, names: tuple[str, str]) -> None:
         ("sdxl", {"clip_l": (2, 64), "clip_g": (3, 128)}, "render:embedding", "2 and 3 vectors"),
         ("sd1", {"emb_params": (76, 64)}, "render:embedding", "76 vectors"),
         ("sd1", {"emb_params": (0, 64)}, "render:embedding", "0 vectors"),
+        ("sd1", {"emb_params": (10_000, 64)}, "render:embedding", "10000 vectors"),
         ("sd1", {"*": (1, 64), "x": (1, 64)}, "render:embedding", r"several embeddings \(\*, x\)"),
         ("sd1", {"emb_params": (1, 2, 64)}, "render:embedding", "no textual inversion"),
         ("sd1", {"emb_params": ()}, "render:embedding", "no textual inversion"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, family: str, state: dict[str, tuple[int, ...]], code: str, words: str) -> None:
     made: State = {name: torch.ones(shape) for name, shape in state.items()}

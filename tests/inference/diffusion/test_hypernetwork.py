@@ -171,13 +171,19 @@ def plain_state(width: int = 64, between: int = 1, **changes: torch.Tensor) -> S
         ({"a.weight": torch.ones(2)}, {}, "render:hypernetwork", "a.weight is not of a hypernetwork"),
         ({n: t for n, t in plain_state().items() if ".1." not in n[:5]}, {}, "render:hypernetwork", "one of the two networks"),
         (plain_state(**{"64.0.linear.0.weight": torch.ones(128, 63)}), {}, "render:hypernetwork", "layer 0 for width 64 does not take"),
+        (
+            plain_state(**{"64.0.linear.0.weight": torch.ones(70_000, 64)}),
+            {},
+            "render:hypernetwork",
+            "70,000 numbers; at most 65,536",
+        ),
         (plain_state(**{"64.0.linear.0.bias": torch.ones(3)}), {}, "render:hypernetwork", "layer 0 for width 64"),
         (plain_state(**{"64.1.linear.1.weight": torch.ones(5, 128)}), {}, "render:hypernetwork", "the last layer gives 5 numbers"),
         (plain_state(**{"64.1.linear.5.bias": torch.ones(5)}), {"activation_func": "relu"}, "render:hypernetwork", "layer 5 for width 64"),
         (plain_state(**{"64.0.linear.0.bias": torch.full((128,), torch.nan)}), {}, "render:hypernetwork", "NaN or infinity"),
         (plain_state(**{"64.0.linear.0.bias": torch.ones(128).long()}), {}, "render:element-type", "is of type I64"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, state: State, metadata: dict[str, str], code: str, words: str) -> None:
     with pytest.raises(FormatError, match=words) as caught:

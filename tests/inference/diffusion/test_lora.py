@@ -315,9 +315,10 @@ SQUARE = torch.Size([64, 64])
             "256",
         ),
         ({f"{LINEAR}.diff": torch.ones(0)}, "render:other-family", "64x64"),
+        (lora_of(LINEAR, SQUARE, rank=5000)[0], "render:lora-rank", "rank 5,000; LoRAs of at most 4,096"),
         ({f"{LINEAR}.lora_down.weight": torch.ones(0, 64), f"{LINEAR}.lora_up.weight": torch.ones(64, 0)}, "render:other-family", "64x64"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, state: State, code: str, words: str) -> None:
     originals()

@@ -298,6 +298,17 @@ def test_a_checkpoint_without_a_vae_takes_the_one_of_the_job(folder: Path) -> No
         told(Renderer("cpu"), job(bare, shots=[SHOT]))
 
 
+def test_a_vae_that_one_job_lent_does_not_stay_for_the_next(folder: Path) -> None:
+    state = {name: tensor for name, tensor in models.sd1_state().items() if not name.startswith("first_stage_model.")}
+    bare = models.written(folder / "bare.safetensors", state)
+    one, other = (("vae", models.tiny_vae(folder / f"vae-{seed}.safetensors", seed=seed)) for seed in (1, 2))
+    renderer = Renderer("cpu")
+    drawn = [pictures(told(renderer, job(bare, vae, shots=[SHOT])))[0] for vae in (one, other, one)]
+    assert drawn[0] == drawn[2] != drawn[1]
+    with pytest.raises(FormatError, match="render:no-vae"):
+        told(renderer, job(bare, shots=[SHOT]))
+
+
 def test_another_checkpoint_takes_the_place_of_the_first(folder: Path, sd1: Path) -> None:
     renderer = Renderer("cpu")
     other = models.tiny_checkpoint(folder / "other.safetensors", seed=5)
