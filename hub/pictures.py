@@ -13,8 +13,8 @@ from django.db.models import Q, QuerySet
 
 from hub import thumbnails
 from hub.thumbnails import Sized
-from inference import previews
 from inference.models import Purpose, Shot
+from inference.offered import offered_previews
 from registry import queries
 from registry.models import Visibility
 
@@ -51,7 +51,7 @@ def wanted_width(size: str) -> int | None:
 def shown_to_all() -> QuerySet[Shot]:
     """Shots of previews that everybody may see who knows where: of published versions, while they offer the file that made them."""
     live = queries.published_versions().filter(entry__deleted_at=None).exclude(entry__visibility=Visibility.PRIVATE)
-    return Shot.objects.filter(render__in=previews.offered_previews().filter(version__in=live))
+    return Shot.objects.filter(render__in=offered_previews().filter(version__in=live))
 
 
 def is_public(sha256: str) -> bool:

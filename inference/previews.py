@@ -22,6 +22,7 @@ from inference.diffusion import jobs
 from inference.diffusion.prompts import parse
 from inference.diffusion.version import RENDERER_VERSION
 from inference.models import Picture, PreviewPlan, PreviewSettings, Purpose, Render, Shot
+from inference.offered import offered_previews
 from inference.previewbases import NO_BASE
 from inference.renderlimits import OPEN, NoRender
 from registry import lifecycle, queries
@@ -262,13 +263,6 @@ class Shown:
         for shot in self.shots:
             found.setdefault(shot.prompt_number, []).append(shot)
         return list(found.values())
-
-
-def offered_previews() -> QuerySet[Render]:
-    """Previews whose weights their version still offers, and that its owner has not switched off."""
-    files = queries.downloadable_files().filter(pk=OuterRef("file"), version=OuterRef("version"))
-    living = Render.objects.filter(version__deleted_at=None, version__entry__deleted_at=None).exclude(version__status=Status.WITHDRAWN)
-    return living.filter(Exists(files), purpose=Purpose.PREVIEW).exclude(version__preview_settings__enabled=False)
 
 
 def shown(version: Version) -> Shown | None:

@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from inference import recipes, renderaddons, renderfiles, renderlimits
 from inference.diffusion import jobs, prompts, samplernames
 from inference.models import PreviewSettings, Purpose, Render, Shot
+from inference.offered import is_offered
 from inference.previewbases import base_for
 from inference.recipes import PlannedShot
 from inference.renderfiles import Weights
@@ -158,7 +159,10 @@ def with_shots(rows: QuerySet[Render]) -> QuerySet[Render]:
 
 
 def find(user: Any, pk: int) -> Render:
-    """A render that this user may see: its owner, moderators, and previews whoever may read the version. Raises `NoRender` 404."""
+    """A render that this user may see: its owner, moderators, and a preview that is offered whoever may read its version.
+
+    Raises `NoRender` 404.
+    """
     render = with_shots(Render.objects.filter(pk=pk)).first()
     if render is None or not may_see(user, render):
         raise NoRender("not_found", "There is no such render, or it is not yours to see.", 404)
@@ -166,9 +170,8 @@ def find(user: Any, pk: int) -> Render:
 
 
 def may_see(user: Any, render: Render) -> bool:
-    if may_change(user, render):
-        return True
-    return render.purpose == Purpose.PREVIEW and queries.may_read_version(user, render.version)
+    """As the bytes of its pictures: what was withdrawn, sealed or switched off is for those alone who may change it."""
+    return may_change(user, render) or (queries.may_read_version(user, render.version) and is_offered(render))
 
 
 def may_change(user: Any, render: Render) -> bool:

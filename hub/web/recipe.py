@@ -70,7 +70,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     """A page of its own; the part that a dialog shows where a script asks."""
     shot = Shot.objects.select_related("picture", "render").filter(pk=pk).first()
     render = renders.with_shots(Render.objects.filter(pk=shot.render_id)).first() if shot else None
-    if shot is None or shot.picture is None or render is None or not _may_look(request.user, render):
+    if shot is None or shot.picture is None or render is None or not renders.may_see(request.user, render):
         raise Http404
     entry = render.version.entry
     if entry.rating > cap_of(request.user) and not renders.may_change(request.user, render):
@@ -83,12 +83,6 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     }
     part = getattr(request, "htmx", None)
     return rendered(request, "previews/recipe.html" if part else "previews/recipe_page.html", context)
-
-
-def _may_look(user: Any, render: Render) -> bool:
-    """As the bytes of its picture: previews of what is no longer offered are for who may change it."""
-    gone = render.purpose == Purpose.PREVIEW and render.version.gone
-    return renders.may_see(user, render) and (not gone or queries.may_edit(user, render.version.entry))
 
 
 def assemble(user: Any, render: Render, shot: Shot) -> Recipe:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub import pictures
-from inference import previews
 from inference.models import Shot
+from inference.offered import offered_previews
 from registry.lifecycle import RenderState
 
 MOST = 20
@@ -44,7 +44,7 @@ COLUMNS = (
 def read(ids: Collection[int], *, meta: bool = False) -> dict[int, list[ImageRow]]:
     """The pictures of each of these versions, the strongest of an add-on first; one query. Who may see the versions, the caller knows."""
     found: dict[int, list[tuple[float, int, ImageRow]]] = defaultdict(list)
-    made = previews.offered_previews().filter(version_id__in=ids, state=RenderState.MADE)
+    made = offered_previews().filter(version_id__in=ids, state=RenderState.MADE)
     newest = made.order_by("version_id", "-pk").distinct("version_id").values("pk")
     shots = Shot.objects.filter(render__in=newest).exclude(picture=None).order_by()
     for row in shots.values_list(*COLUMNS, *(["picture__meta"] if meta else [])):

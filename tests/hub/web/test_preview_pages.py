@@ -145,7 +145,7 @@ def test_a_recipe_is_a_page_that_can_be_copied_and_made_again(client: Client, cr
     assert 'name="strength" value="0.5"' in like
 
 
-@pytest.mark.parametrize("condition", ["public", "private", "draft", "withdrawn", "above the limit", "asked"])
+@pytest.mark.parametrize("condition", ["public", "private", "draft", "withdrawn", "sealed", "switched off", "above the limit", "asked"])
 def test_who_sees_a_recipe(client: Client, creator: Any, stranger: Any, moderator: Any, condition: str) -> None:
     file = drafted_weights(creator) if condition == "draft" else published_weights(creator)
     asked = condition == "asked"
@@ -156,6 +156,10 @@ def test_who_sees_a_recipe(client: Client, creator: Any, stranger: Any, moderato
         Entry.objects.filter(pk=file.version.entry_id).update(rating=16)
     if condition == "withdrawn":
         catalog.withdraw(file.version, "wrong")
+    if condition == "sealed":
+        File.objects.filter(pk=file.pk).update(state="quarantined")
+    if condition == "switched off":
+        PreviewSettings.objects.create(version=file.version, enabled=False)
     open_to = {"public": 4, "above the limit": 4, "asked": 2}.get(condition, 2)
     people = {"asked": [stranger, moderator, creator, None]}.get(condition, [creator, moderator, stranger, None])
     for number, user in enumerate(people):
@@ -165,7 +169,7 @@ def test_who_sees_a_recipe(client: Client, creator: Any, stranger: Any, moderato
         hidden = condition == "above the limit" and number >= 2
         assert (render.shots.get().picture.sha256 in answer.content.decode()) == (number < open_to and not hidden)
         own = browser.get(f"/renders/{render.pk}")
-        assert own.status_code == ((200 if asked else 302) if number < open_to or condition == "withdrawn" else 404), user
+        assert own.status_code == ((200 if asked else 302) if number < open_to else 404), user
 
 
 def test_settings_are_kept_and_mistakes_said_beside_their_field(creator: Any, settings: Any) -> None:

@@ -11,7 +11,8 @@ import yaml
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from inference.models import Purpose, Render
+from inference.models import PreviewSettings, Purpose, Render
+from registry import catalog
 from registry.models import Entry, File
 from tests.hub.api.hub.test_schema import fits
 from tests.pictures import drafted_weights, published_weights, renderable_weights, rendered, specs, strengths
@@ -127,13 +128,21 @@ def test_pictures_have_addresses_that_lead_to_them(api: APIClient, described: di
         assert api.get(path)["Content-Type"] == kind
 
 
-@pytest.mark.parametrize("kind", ["mine", "preview", "draft preview", "private preview"])
+@pytest.mark.parametrize(
+    "kind", ["mine", "preview", "draft preview", "private preview", "withdrawn preview", "sealed preview", "hidden preview"]
+)
 def test_who_sees_and_changes_a_render(
     api: APIClient, other: APIClient, judge: APIClient, anonymous: APIClient, reader: APIClient, creator: Any, kind: str
 ) -> None:
     file = drafted_weights(creator) if kind == "draft preview" else published_weights(creator)
     if kind == "private preview":
         Entry.objects.filter(pk=file.version.entry_id).update(visibility="private")
+    if kind == "withdrawn preview":
+        catalog.withdraw(file.version, "wrong")
+    if kind == "sealed preview":
+        File.objects.filter(pk=file.pk).update(state="quarantined")
+    if kind == "hidden preview":
+        PreviewSettings.objects.create(version=file.version, enabled=False)
     purpose = Purpose.TXT2IMG if kind == "mine" else Purpose.PREVIEW
     render = rendered(file, specs(2, 128), done=1, purpose=purpose, state="wanted")
     address, public = f"{ADDRESS}/{render.pk}", kind == "preview"

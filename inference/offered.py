@@ -1,0 +1,24 @@
+"""Which previews stand for their version now: those whose weights it still offers. Asked by everything that shows or lists pictures.
+
+Who may see the version is not asked here.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from inference.models import Purpose, Render
+from registry import queries
+from registry.models import Status
+
+
+def offered_previews() -> QuerySet[Render]:
+    """Previews whose weights their version still offers, and that its owner has not switched off."""
+    files = queries.downloadable_files().filter(pk=OuterRef("file"), version=OuterRef("version"))
+    living = Render.objects.filter(version__deleted_at=None, version__entry__deleted_at=None).exclude(version__status=Status.WITHDRAWN)
+    return living.filter(Exists(files), purpose=Purpose.PREVIEW).exclude(version__preview_settings__enabled=False)
+
+
+def is_offered(render: Render) -> bool:
+    """Whether this one is among them. One query for a preview, none for anything else."""
+    return render.purpose == Purpose.PREVIEW and offered_previews().filter(pk=render.pk).exists()
