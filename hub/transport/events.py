@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,13 +20,19 @@ from hub.transport.answers import NOT_RENDERED, answer
 
 HEADER = b"x-hub-events"
 """`<feed> <whatever that feed is to know>`. Never sent on to a client."""
+LISTENER = b"x-hub-listener"
+"""Who listens, where it is known: an opaque word."""
 LOOK_SECONDS = 0.7
 BEAT_SECONDS = 15.0
 """A comment at least this often: proxies cut connections on which nothing moves, and a client that is gone is noticed."""
 STREAM_SECONDS = 300.0
 """Then a stream ends in the middle and the browser asks again: whether it may is asked again, too."""
 RETRY_MS = 1500
+GRACE_SECONDS = 15.0
+"""After the last look: whoever takes what was told no faster than that loses the connection, and its place is given to others."""
 MOST_STREAMS = 200
+MOST_OF_ONE = 40
+"""Of one listener, so that nobody takes all places alone. Those without a name share half of the places."""
 POOL = ThreadPoolExecutor(4, "events")
 """Threads are held for one look each."""
 
@@ -60,30 +67,43 @@ class Feed(Protocol):
 
 
 class Events:
-    """ASGI layer: an inner answer with `X-Hub-Events` becomes a stream of events. Beyond `most` streams it is a 503."""
+    """ASGI layer: an inner answer with `X-Hub-Events` becomes a stream of events. Beyond `most` streams it is a 503.
+
+    So it is beyond `MOST_OF_ONE` of a listener, as `X-Hub-Listener` names them.
+    """
 
     def __init__(self, app: App, feeds: Mapping[str, Callable[[str], Feed]], most: int = MOST_STREAMS) -> None:
-        self.app, self.feeds, self.most, self.streams = app, feeds, most, 0
+        self.app, self.feeds, self.most = app, feeds, most
+        self.held: Counter[str] = Counter()
+
+    @property
+    def streams(self) -> int:
+        return self.held.total()
+
+    def full(self, listener: str) -> bool:
+        """Whether this listener gets no further stream now."""
+        return self.streams >= self.most or self.held[listener] >= (MOST_OF_ONE if listener else self.most // 2)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        caught: list[bytes] = []
+        caught: dict[bytes, str] = {}
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
-                caught.extend(value for name, value in message.get("headers", []) if name.lower() == HEADER)
-            if not caught:
+                pairs = ((name.lower(), value.decode("latin-1")) for name, value in message.get("headers", []))
+                caught.update(pair for pair in pairs if pair[0] in (HEADER, LISTENER))
+            if HEADER not in caught:
                 await send(message)
 
         await self.app(scope, receive, watch)
-        if caught:
-            await self._stream(scope, receive, send, caught[0].decode("latin-1"))
+        if HEADER in caught:
+            await self._stream(scope, receive, send, caught[HEADER], caught.get(LISTENER, ""))
 
-    async def _stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, told: str) -> None:
+    async def _stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, told: str, listener: str) -> None:
         name, _, rest = told.partition(" ")
-        if self.streams >= self.most:
+        if self.full(listener):
             text = "Too many are listening just now. Ask again in a moment, or ask for the thing itself now and then."
             await answer(send, 503, {"error": text, "code": "events:full"}, {b"retry-after": b"5"})
             return
@@ -91,11 +111,11 @@ class Events:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        self.streams += 1
+        self.held[listener] += 1
         try:
             await _until_gone(receive, _tell(self.feeds[name](rest), send))
         finally:
-            self.streams -= 1
+            self.held -= Counter([listener])
 
 
 def _headers() -> list[tuple[bytes, bytes]]:
@@ -105,11 +125,11 @@ def _headers() -> list[tuple[bytes, bytes]]:
 
 
 async def _until_gone(receive: Receive, work: Any) -> None:
-    """Do `work` to its end, or until the client hangs up."""
+    """Do `work` to its end, or until the client hangs up or has taken nothing for too long."""
     telling = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_hung_up(receive))
     try:
-        await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({telling, gone}, timeout=STREAM_SECONDS + GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
             telling.result()
     finally:

@@ -99,6 +99,8 @@ class RenderEvents(HubView):
             return HttpResponse(status=204)
         response = HttpResponse(content_type="text/event-stream")
         response["X-Hub-Events"] = f"render {pk} {origin_of(request)}"
+        if request.user.is_authenticated:
+            response["X-Hub-Listener"] = str(request.user.pk)
         return response
 
 

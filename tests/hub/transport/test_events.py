@@ -48,8 +48,11 @@ class Broken:
 
 
 def view(told: bytes | None, status: int = 200) -> Any:
+    """An inner application. It takes the path for the name of who listens."""
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"content-type", b"application/json"), *([(b"X-Hub-Events", told)] if told else [])]
+        headers += [(b"X-Hub-Listener", scope["path"].encode())] if scope["path"] else []
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"{}"})
 
@@ -64,7 +67,7 @@ class Reply:
     ended: bool = False
 
 
-async def ask(app: Any, method: str = "GET", until: Callable[[Reply], bool] = lambda _: False) -> Reply:
+async def ask(app: Any, method: str = "GET", until: Callable[[Reply], bool] = lambda _: False, path: str = "") -> Reply:
     """One request; the client hangs up as soon as `until` is true of what it has got."""
     reply, gone = Reply(), asyncio.Event()
 
@@ -81,7 +84,7 @@ async def ask(app: Any, method: str = "GET", until: Callable[[Reply], bool] = la
         if until(reply):
             gone.set()
 
-    await app({"type": "http", "method": method, "headers": [], "path": "/"}, receive, send)
+    await app({"type": "http", "method": method, "headers": [], "path": path}, receive, send)
     return reply
 
 
@@ -149,10 +152,10 @@ def test_beyond_the_limit_it_is_a_503_and_the_place_is_given_back() -> None:
 
     async def crowd() -> list[Reply]:
         enough = asyncio.Event()
-        held = [asyncio.create_task(ask(app, until=lambda _: enough.is_set())) for _ in range(2)]
+        held = [asyncio.create_task(ask(app, path="ann", until=lambda _: enough.is_set())) for _ in range(2)]
         while app.streams < 2:
             await asyncio.sleep(0.01)
-        refused = await ask(app)
+        refused = await ask(app, path="bob")
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
@@ -163,6 +166,46 @@ def test_beyond_the_limit_it_is_a_503_and_the_place_is_given_back() -> None:
     assert refused.headers[b"retry-after"] == b"5"
     assert b'"code": "events:full"' in refused.body
     assert later.status == 200
+
+
+def test_nobody_takes_all_the_places_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MOST_OF_ONE", 2)
+    app = layer(b"silent x", most=6)
+
+    async def crowd() -> dict[str, int]:
+        held = [asyncio.create_task(ask(app, path=path)) for path in ("ann", "ann", "", "", "")]
+        while app.streams < 5:
+            await asyncio.sleep(0.01)
+        answers = {path: (await ask(app, path=path, until=lambda reply: b"retry" in reply.body)).status for path in ("ann", "", "bob")}
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+        return answers
+
+    assert asyncio.run(crowd()) == {"ann": 503, "": 503, "bob": 200}
+    assert app.streams == 0
+
+
+def test_who_takes_nothing_loses_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STREAM_SECONDS", 0.05)
+    monkeypatch.setattr(events, "GRACE_SECONDS", 0.05)
+    app = layer(b"count 3")
+
+    async def never(_: Any = None) -> Any:
+        await asyncio.Event().wait()
+
+    async def deaf() -> None:
+        taken: list[str] = []
+
+        async def send(message: Any) -> None:
+            taken.append(message["type"])
+            if len(taken) > 1:
+                await never()
+
+        await asyncio.wait_for(app({"type": "http", "method": "GET", "headers": [], "path": ""}, never, send), 5)
+
+    asyncio.run(deaf())
+    assert app.streams == 0
 
 
 def test_a_slow_look_of_one_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
