@@ -40,7 +40,7 @@ def is_memory(error: BaseException) -> bool:
 
 
 class BatchSize:
-    """How many pictures of one size go at once. Half as many after an error about memory, for good."""
+    """How many pictures of one size go at once. Half as many as were tried after an error about memory, for good."""
 
     def __init__(self, device: str, pixels: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that one picture takes at its peak; it is asked on a GPU alone."""
@@ -50,11 +50,11 @@ class BatchSize:
             now = CPU_PIXELS // pixels
         self.now = min(LARGEST, max(1, now))
 
-    def halve(self) -> bool:
-        """After an error about memory: False if there was but one picture, which cannot be made smaller."""
-        if self.now == 1:
+    def halve(self, tried: int) -> bool:
+        """After an error about memory with so many at once, which may be fewer than were allowed: False if it was one alone."""
+        if tried == 1:
             return False
-        self.now //= 2
+        self.now = tried // 2
         return True
 
 

@@ -130,7 +130,7 @@ class Renderer:
                     pending.remove(place)
                 continue
             except (RuntimeError, MemoryError) as error:
-                if not is_memory(error) or not size.halve():
+                if not is_memory(error) or not size.halve(len(batch)):
                     raise
             let_go()  # outside of the except clause, which holds on to all that the failed batch had made
             course.note(f"{len(batch)} pictures of {shot.width}x{shot.height} at once do not fit into memory: {size.now} are made at once.")

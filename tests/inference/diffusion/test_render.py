@@ -123,31 +123,39 @@ def test_a_picture_is_the_same_alone_and_in_company(resident: Renderer, sd1: Pat
 def test_a_batch_that_does_not_fit_is_halved_and_said(
     resident: Renderer, sd1: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    shots = [replace(SHOT, seed=seed) for seed in range(5)]
+    shots = [replace(SHOT, seed=seed, steps=1) for seed in range(3)]
     whole = pictures(told(resident, job(sd1, shots=shots)))
     model: Any = resident._residence._model
-    forward = model.unet.forward
+    forward, tried = model.unet.forward, []
 
     def small(latents: torch.Tensor, *given: Any, **more: Any) -> Any:
-        if len(latents) > 2 * 2:
+        tried.append(len(latents) // 2)
+        if tried[-1] > 1:
             raise error
         return forward(latents, *given, **more)
 
     monkeypatch.setattr(model.unet, "forward", small)
     events = told(resident, job(sd1, shots=shots))
-    assert sorted(pictures(events)) == [0, 1, 2, 3, 4]
-    assert "5 pictures of 64x64 at once do not fit" in notes(events)
-    assert all(np.abs(pixels(whole[place]) - pixels(pictures(events)[place])).max() <= 2 for place in range(5))
-    assert [batch["pictures"] for batch in events[-1].data["batches"]] == [2, 2, 1]
+    assert tried == [3, 1, 1, 1]
+    assert notes(events) == "3 pictures of 64x64 at once do not fit into memory: 1 are made at once."
+    assert all(np.abs(pixels(whole[place]) - pixels(pictures(events)[place])).max() <= 2 for place in range(3))
+    assert [batch["pictures"] for batch in events[-1].data["batches"]] == [1, 1, 1]
 
 
 def test_one_picture_that_does_not_fit_is_an_error_as_is_any_other(resident: Renderer, sd1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(resident, job(sd1, shots=[SHOT]))
     model: Any = resident._residence._model
     for error in (torch.OutOfMemoryError("out of memory"), RuntimeError("shapes cannot be multiplied")):
-        monkeypatch.setattr(model.unet, "forward", lambda *given, error=error, **more: (_ for _ in ()).throw(error))
+        tried: list[int] = []
+
+        def fail(latents: torch.Tensor, *given: Any, error: Exception = error, tried: list[int] = tried, **more: Any) -> Any:
+            tried.append(len(latents) // 2)
+            raise error
+
+        monkeypatch.setattr(model.unet, "forward", fail)
         with pytest.raises(RuntimeError, match=str(error)):
             told(resident, job(sd1, shots=[SHOT, replace(SHOT, seed=2)]))
+        assert tried == ([2, 1] if isinstance(error, torch.OutOfMemoryError) else [2])
 
 
 def test_guidance_doubles_the_batch_unless_there_is_none(resident: Renderer, sd1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
