@@ -162,7 +162,7 @@ class _Writer:
 def _encoded(encoder: TextEncoder, rows: list[Chunk], clip_skip: int, *, sdxl: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Contexts [rows, 77, width] with the weights put on, and the pooled rows of an encoder that has a projection."""
     found = [_run(encoder, rows[start : start + ROWS], clip_skip, sdxl=sdxl) for start in range(0, len(rows), ROWS)]
-    context = _weighed(torch.cat([context for context, _ in found]), rows)
+    context = weighed(torch.cat([context for context, _ in found]), rows)
     pooled = [pooled for _, pooled in found if pooled is not None]
     return context, torch.cat(pooled) if pooled else None
 
@@ -201,7 +201,7 @@ def _vectors_in_place(encoder: TextEncoder, rows: list[Chunk]) -> Iterator[None]
         hook.remove()
 
 
-def _weighed(context: torch.Tensor, rows: list[Chunk]) -> torch.Tensor:
+def weighed(context: torch.Tensor, rows: list[Chunk]) -> torch.Tensor:
     """Token vectors times their weights; the mean of each chunk is then what it was before."""
     for row, chunk in enumerate(rows):
         if any(weight != 1.0 for weight in chunk.weights):

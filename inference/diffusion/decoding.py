@@ -63,7 +63,10 @@ def _decoded(vae: AutoencoderKL, latents: torch.Tensor, note: Callable[[str], No
 
 def _decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     config: Any = vae.config
-    scaled = (latents / config.scaling_factor).to(vae.dtype)
+    scaled = latents / config.scaling_factor
+    if config.shift_factor:
+        scaled = scaled + config.shift_factor
+    scaled = scaled.to(vae.dtype)
     decoded: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
     return decoded.float().cpu()
 

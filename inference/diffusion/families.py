@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.diffusion.flowfamilies import flow_family, flow_parts
 from inference.diffusion.textconfig import TextEncoderConfig, text_encoders
 from inference.diffusion.unetconfig import PREFIX, SIZES_EMBEDDING, unet_config
 from inference.diffusion.vaeconfig import vae_config, vae_prefix
@@ -23,7 +24,7 @@ Shapes = Mapping[str, Shape]
 TABLE: dict[str, Any] = json.loads(Path(__file__).with_name("families.json").read_text("utf-8"))
 MAX_TENSORS = 20_000
 """SDXL with averages has 4,200."""
-EPSILON, VELOCITY = "epsilon", "v_prediction"
+EPSILON, VELOCITY, FLOW = "epsilon", "v_prediction", "flow"
 EMA = "model_ema."
 INPAINTING, PIX2PIX = 9, 8
 """Input channels: latents, mask and masked picture; latents and the picture to be edited."""
@@ -34,7 +35,8 @@ class Architecture:
     """All that is needed to build a model before its weights are read.
 
     `unet` and `vae` are arguments of diffusers' classes; `vae` is None in a checkpoint without one. `native_size` is in pixels,
-    `vae_scale` the factor that brings latents to unit variance. `prediction` is None where only a probe can tell.
+    `vae_scale` the factor that brings latents to unit variance (after `vae_shift` was taken off). `prediction` is None where only
+    a probe can tell. Of SD 3 and Flux `unet` is the transformer, and `t5` the encoder in the file, if any.
     """
 
     family: str
@@ -47,10 +49,22 @@ class Architecture:
     vae_scale: float
     has_ema: bool
     has_text_encoder: bool = True
+    vae_shift: float = 0.0
+    t5: dict[str, Any] | None = None
 
     @property
     def has_vae(self) -> bool:
         return self.vae is not None
+
+    @property
+    def latent_channels(self) -> int:
+        """Of what is sampled; Flux takes four latents as one token."""
+        return int(self.unet["out_channels"]) // (4 if self.family == "flux" else 1)
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether it is a transformer trained by flow matching: SD 3, Flux."""
+        return self.prediction == FLOW
 
     @property
     def is_sdxl(self) -> bool:
@@ -66,6 +80,8 @@ def describe(shapes: Shapes, metadata: Mapping[str, str] | None = None, predicti
     if len(shapes) > MAX_TENSORS:
         raise LimitExceeded("render:too-many-tensors", f"The file has more than {MAX_TENSORS} tensors; no model that is rendered has.")
     _refuse_others(shapes)
+    if family := flow_family(shapes):
+        return _flow(family, shapes)
     unet = unet_config(shapes)
     texts = tuple(text_encoders(shapes, TABLE["encoders"], TABLE["kinds"]))
     kind = _kind(unet, texts)
@@ -81,6 +97,17 @@ def describe(shapes: Shapes, metadata: Mapping[str, str] | None = None, predicti
     ema = any(name.startswith(f"{EMA}diffusion_model") for name in shapes)
     return Architecture(
         family, unet | {"sample_size": size // 8}, vae, texts, size, schedule, known, constants["vae_scale"], ema
+    )  # fmt: skip
+
+
+def _flow(family: str, shapes: Shapes) -> Architecture:
+    """SD 3 and Flux: there is nothing to be told of their prediction, and their steps are laid out by `scheduler`."""
+    parts, constants = flow_parts(family, shapes, TABLE["kinds"]), TABLE["families"][family]
+    prefix = vae_prefix({name: shape for name, shape in shapes.items() if name.startswith(("first_stage_model.", "vae."))})
+    vae = None if prefix is None else vae_config(shapes, prefix) | {"scaling_factor": constants["vae_scale"]}
+    return Architecture(
+        family, parts.transformer, vae, parts.texts, parts.native_size, dict(constants["schedule"]), FLOW, constants["vae_scale"], False,
+        vae_shift=constants["vae_shift"], t5=parts.t5,
     )  # fmt: skip
 
 
@@ -103,14 +130,6 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("edm_mean", "edm_std", "edm_vpred.sigma_max"), "it has a noise schedule of its own (EDM)"),
     (("model.diffusion_model.input_blocks.1.0.time_stack.emb_layers.1.weight",), "it makes videos"),
     (("model.diffusion_model.encoder_hid_proj.weight", "encoder_hid_proj.weight"), "it reads texts with a language model (Kolors)"),
-    (
-        ("model.diffusion_model.joint_blocks.0.context_block.attn.qkv.weight", "joint_blocks.0.context_block.attn.qkv.weight"),
-        "SD 3 and 3.5 need the T5 text encoder, for which there is no renderer yet",
-    ),
-    (
-        ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "double_blocks.0.img_attn.qkv.weight"),
-        "Flux and its kin need the T5 text encoder, for which there is no renderer yet",
-    ),
 )
 """Marks of models that are not rendered, though known or laid out like a known family; and why."""
 QUANTISED = (".scale_weight", ".weight_scale", "scaled_fp8", ".qweight", ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")
@@ -125,9 +144,10 @@ def _refuse_others(shapes: Shapes) -> None:
         raise Unsupported(
             "render:quantised", f"The weights are packed ({packed[:100]}); upload them as fp16 or bf16 to have them rendered."
         )
-    if f"{PREFIX}input_blocks.0.0.weight" not in shapes:
+    if flow_family(shapes) is None and f"{PREFIX}input_blocks.0.0.weight" not in shapes:
         raise Unsupported(
-            "render:no-model", "There is no Stable Diffusion UNet in the file: only SD 1.x, SD 2.x and SDXL checkpoints are rendered."
+            "render:no-model",
+            "There is no Stable Diffusion UNet in the file: only checkpoints of SD 1.x, SD 2.x, SDXL, SD 3 and Flux are rendered.",
         )
 
 

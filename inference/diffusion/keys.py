@@ -23,17 +23,22 @@ NAMED_AT_MOST = 5
 @dataclass(frozen=True, slots=True)
 class Source:
     """The tensor of the file that a parameter comes from. `third` is the third of its rows that is meant (queries, keys, values in one
-    matrix), `turned` a matrix to be transposed, `flat` a 1x1 convolution that is used as a matrix."""
+    matrix), `turned` a matrix to be transposed, `flat` a 1x1 convolution that is used as a matrix, `swapped` one whose halves change
+    places, `rows` those that are meant, from and to."""
 
     name: str
     third: int | None = None
     turned: bool = False
     flat: bool = False
+    swapped: bool = False
+    rows: tuple[int, int] | None = None
 
     def shape(self, stored: Shape) -> Shape:
         """The parameter's shape, from that of the stored tensor."""
         if self.third is not None:
             return (stored[0] // 3, *stored[1:]) if stored and stored[0] % 3 == 0 else stored
+        if self.rows is not None:
+            return (self.rows[1] - self.rows[0], *stored[1:]) if stored and stored[0] >= self.rows[1] else stored
         if self.turned:
             return stored[::-1]
         if self.flat and len(stored) > 2 and set(stored[2:]) == {1}:

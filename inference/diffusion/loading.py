@@ -31,7 +31,10 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 @dataclass(slots=True)
 class Model:
-    """A checkpoint in memory. `dtype` is that of UNet and text encoders; the autoencoder may be wider (`vae.dtype`)."""
+    """A checkpoint in memory. `dtype` is that of UNet and text encoders; the autoencoder may be wider (`vae.dtype`).
+
+    Of SD 3 and Flux `unet` is the transformer, and `t5` the third text encoder (`t5.T5`), where there is one.
+    """
 
     architecture: Architecture
     unet: UNet2DConditionModel
@@ -41,6 +44,7 @@ class Model:
     prediction: str
     device: torch.device
     dtype: torch.dtype
+    t5: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Part(Generic[Module]):
 
     def check(self) -> None:
         """Raises `FormatError` unless the file has every parameter, in its shape, as numbers that can be rendered from."""
-        wanted = {name: tuple(parameter.shape) for name, parameter in self.module.named_parameters()}
+        wanted = {name: tuple(tensor.shape) for name, tensor in self.module.state_dict().items()}
         check(self.what, wanted, self.sources, self.weights.shapes)
         odd = next((source.name for source in self.sources.values() if self.weights.dtypes[source.name] not in FLOATS), None)
         if odd is not None:
@@ -85,12 +89,14 @@ def load_model(
     """
     device = torch.device(device)
     architecture = describe(weights.shapes, weights.metadata, prediction)
+    if architecture.is_flow:
+        raise ValueError("SD 3 and Flux are loaded by flowloading")
     unet, encoders = _unet_part(weights, architecture, ema), [empty_encoder(config) for config in architecture.text_encoders]
     texts = [
-        Part("text encoder", encoder.model, text_sources(_names(encoder.model), config), weights)
+        Part("text encoder", encoder.model, text_sources(names_of(encoder.model), config), weights)
         for encoder, config in zip(encoders, architecture.text_encoders, strict=True)
     ]
-    decoder = _vae_part(vae or weights, architecture)
+    decoder = vae_part(vae or weights, architecture)
     parts: list[Part[Any]] = [unet, *texts]
     for part in (*parts, decoder):
         part.check()
@@ -112,7 +118,7 @@ def load_vae(weights: WeightFile, like: Model) -> AutoencoderKL:
 
     Raises `FormatError` for what is no autoencoder, or has other latents than the model's.
     """
-    part = _vae_part(weights, like.architecture)
+    part = vae_part(weights, like.architecture)
     part.check()
     part.fill(like.device, vae_dtype(like.architecture, like.dtype))
     return part.module
@@ -135,14 +141,14 @@ def vae_dtype(architecture: Architecture, dtype: torch.dtype) -> torch.dtype:
 def _unet_part(weights: WeightFile, architecture: Architecture, ema: bool) -> Part[UNet2DConditionModel]:
     with torch.device("meta"):
         module = UNet2DConditionModel(**architecture.unet)
-    names = _names(module)
+    names = names_of(module)
     own = unet_sources(names, PREFIX)
     check_used(PREFIX, (source.name for source in own.values()), weights.shapes)
     averaged = ema and architecture.has_ema
     return Part("UNet", module, unet_sources(names, PREFIX, ema=True) if averaged else own, weights)
 
 
-def _vae_part(weights: WeightFile, architecture: Architecture) -> Part[AutoencoderKL]:
+def vae_part(weights: WeightFile, architecture: Architecture) -> Part[AutoencoderKL]:
     """The autoencoder, as the file's tensors say that it is, with the scale of the model's family."""
     prefix = vae_prefix(weights.shapes)
     if prefix is None:
@@ -150,16 +156,21 @@ def _vae_part(weights: WeightFile, architecture: Architecture) -> Part[Autoencod
             "render:no-vae", "There is no VAE in the file. Upload the checkpoint with its VAE, or name a VAE to render it with."
         )
     config: Mapping[str, Any] = vae_config(weights.shapes, prefix)
-    if config["latent_channels"] != architecture.unet["out_channels"]:
-        told = f"The VAE has {config['latent_channels']} latent channels, and the model has {architecture.unet['out_channels']}."
+    if config["latent_channels"] != architecture.latent_channels:
+        told = f"The VAE has {config['latent_channels']} latent channels, and the model has {architecture.latent_channels}."
         raise FormatError("render:other-latents", told)
     with torch.device("meta"):
-        module = AutoencoderKL(**config, scaling_factor=architecture.vae_scale, sample_size=architecture.native_size)
+        module = AutoencoderKL(**config, **_vae_range(architecture), sample_size=architecture.native_size)
     levels = len(config["block_out_channels"])
-    return Part("VAE", module, vae_sources(_names(module), weights.shapes, prefix, levels), weights)
+    return Part("VAE", module, vae_sources(names_of(module), weights.shapes, prefix, levels), weights)
 
 
-def _names(module: torch.nn.Module) -> list[str]:
+def _vae_range(architecture: Architecture) -> dict[str, Any]:
+    """By what latents are moved and scaled."""
+    return {"scaling_factor": architecture.vae_scale, "shift_factor": architecture.vae_shift or None}
+
+
+def names_of(module: torch.nn.Module) -> list[str]:
     return [name for name, _ in module.named_parameters()]
 
 
@@ -171,6 +182,10 @@ def _parameter(weights: WeightFile, source: Source, device: torch.device, dtype:
     tensor = weights.view(source.name)
     if source.third is not None:
         tensor = tensor.chunk(3)[source.third]
+    if source.rows is not None:
+        tensor = tensor[slice(*source.rows)]
+    if source.swapped:
+        tensor = torch.cat(tensor.chunk(2)[::-1])
     if source.turned:
         tensor = tensor.T
     if source.flat and tensor.ndim > 2:

@@ -15,6 +15,7 @@ from inference.diffusion.batches import BatchSize, grouped, is_memory, let_go, p
 from inference.diffusion.bounds import check_shot
 from inference.diffusion.conditioning import Encoded
 from inference.diffusion.decoding import develop
+from inference.diffusion.flowsampling import FlowGuided, check_flow_shot, flow_notes, flow_run
 from inference.diffusion.guidance import FACTOR, Guided
 from inference.diffusion.jobs import EMBEDDING, HYPERNETWORK, LORA, VAE, Event, Job, Shot
 from inference.diffusion.loading import Model
@@ -23,7 +24,7 @@ from inference.diffusion.prompts import parse
 from inference.diffusion.residence import Residence
 from inference.diffusion.samplernames import SAMPLERS, resolve
 from inference.diffusion.sampling import Cancelled, PictureNoise, sample
-from inference.diffusion.schedulers import build
+from inference.diffusion.schedulers import Run, build
 from inference.diffusion.version import RENDERER_VERSION
 
 STEP_EVERY = 0.1
@@ -88,6 +89,8 @@ class Renderer:
         course = _Course(job, fds, emit, cancelled)
         with course.timed("load"):
             model = self._residence.model(job, fds, course.loading)
+            for shot in job.shots if model.architecture.is_flow else ():
+                check_flow_shot(model, shot)
             for place in sorted({addon.file for shot in job.shots for addon in shot.addons}):
                 course.addons[place] = self._residence.addon(job, place, fds, course.loading)
         try:
@@ -109,7 +112,7 @@ class Renderer:
         ]
         embeddings = [loaded[addon.file] for addon in shot.addons if files[addon.file].role == EMBEDDING]
         vae = next((loaded[addon.file] for addon in reversed(shot.addons) if files[addon.file].role == VAE), model.vae)
-        _tell(course, shot)
+        _tell(course, model, shot)
         with applied(model, networks), _vae(model, vae), torch.inference_mode():
             with course.timed("encode"):
                 texts = self._residence.texts(course.job, shot, _texts_of(course.job, places), embeddings)
@@ -178,12 +181,18 @@ def _sampled(course: _Course, model: Model, places: list[int], texts: dict[str, 
     shot = shots[0]
     guided = _guided(model, shots, texts)
     noise = PictureNoise([one.seed for one in shots], _latent_shape(model, shot), model.device)
-    config = {**model.scheduler_config, "prediction_type": model.prediction}
-    run = build(shot.sampler, shot.schedule, shot.steps, config, sdxl=model.architecture.is_sdxl, device=str(model.device))
+    run = _run(model, shot)
     return sample(guided, run, noise, done=lambda step: course.step(places, step, shot.steps), cancelled=course.cancelled)
 
 
-def _guided(model: Model, shots: Sequence[Shot], texts: dict[str, Encoded]) -> Guided:
+def _run(model: Model, shot: Shot) -> Run:
+    if model.architecture.is_flow:
+        return flow_run(model, shot)
+    config = {**model.scheduler_config, "prediction_type": model.prediction}
+    return build(shot.sampler, shot.schedule, shot.steps, config, sdxl=model.architecture.is_sdxl, device=str(model.device))
+
+
+def _guided(model: Model, shots: Sequence[Shot], texts: dict[str, Encoded]) -> Guided | FlowGuided:
     positives = [texts[shot.prompt] for shot in shots]
     silent = model.architecture.is_sdxl  # SDXL was trained with zeros for no text; A1111 gives them to an empty negative prompt alone
     negatives = [
@@ -191,11 +200,14 @@ def _guided(model: Model, shots: Sequence[Shot], texts: dict[str, Encoded]) -> G
         for shot in shots
         if shot.cfg_scale > 1
     ]
+    if model.architecture.is_flow:
+        return FlowGuided(model, positives, negatives, shots[0].cfg_scale)
     return Guided(model, positives, negatives, shots[0].cfg_scale, shots[0].width, shots[0].height)
 
 
 def _latent_shape(model: Model, shot: Shot) -> tuple[int, int, int]:
-    return int(model.architecture.unet["out_channels"]), shot.height // FACTOR, shot.width // FACTOR
+    channels = model.architecture.latent_channels
+    return channels, shot.height // FACTOR, shot.width // FACTOR
 
 
 def _texts_of(job: Job, places: Sequence[int]) -> Iterator[str]:
@@ -224,10 +236,12 @@ def _peak(job: Job, model: Model, place: int, texts: dict[str, Encoded]) -> int:
     return max(sampling, peak_bytes(lambda: list(develop(model.vae, noise, lambda sentence: None))))
 
 
-def _tell(course: _Course, shot: Shot) -> None:
+def _tell(course: _Course, model: Model, shot: Shot) -> None:
     """What will not be as somebody may expect it."""
     sampler = SAMPLERS[resolve(shot.sampler, shot.schedule).sampler]
-    course.note(f"{sampler.name}: {sampler.note}" if sampler.note else "")
+    own = [f"{sampler.name}: {sampler.note}"] if sampler.note else []
+    for sentence in flow_notes(model) if model.architecture.is_flow else own:
+        course.note(sentence)
     for text in (shot.prompt, shot.negative_prompt):
         for sentence in parse(text).notes:
             course.note(sentence)

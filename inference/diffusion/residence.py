@@ -11,18 +11,21 @@ from inference.diffusion.batches import let_go
 from inference.diffusion.conditioning import Encoded, encode
 from inference.diffusion.embedding import Embedding
 from inference.diffusion.families import describe
+from inference.diffusion.flowfamilies import FLUX, SD3
 from inference.diffusion.flowloading import load_flow
 from inference.diffusion.flowtext import encode_flow
 from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, LORA, VAE, AddOn, Job, Shot
 from inference.diffusion.loading import Model, load_model
 from inference.diffusion.vaeconfig import vae_prefix
 from inference.diffusion.weightfile import open_weights
-from registry.formats.errors import FormatError
+from registry.formats.errors import FormatError, Unsupported
 
 MAX_ADDONS, MAX_TEXTS = 8, 256
 """Kept beside a checkpoint: add-ons of a few hundred MB at most, and texts of 0.2 MB (SD 1.x) to 0.6 MB (SDXL) each."""
 REFINER = "sdxl-refiner"
 NO_REFINER = "A refiner finishes what a base model has begun and makes no pictures by itself. Render its base model instead."
+
+NO_ADDONS = "Only VAEs are put on SD 3 and Flux here: LoRAs, embeddings and hypernetworks for them are not rendered yet."
 
 
 class Residence:
@@ -55,6 +58,8 @@ class Residence:
         """The file at `place` as what it is to the model: Patch, Hypernetwork, Embedding or AutoencoderKL. Raises FormatError."""
         assert self._model is not None  # noqa: S101 (callers ask for the model first)
         file = job.files[place]
+        if self._model.architecture.is_flow and file.role != VAE:
+            raise Unsupported("render:addon-family", NO_ADDONS)
         key = (file.sha256, file.role, file.name if file.role == EMBEDDING else "")
         if key not in self._addons:
             say(file.name)
@@ -88,9 +93,12 @@ class Residence:
     def _load(self, job: Job, fds: Sequence[int], vae: int | None) -> tuple[Model, bool]:
         """The checkpoint, and whether it has no VAE of its own and took the one at this place of the job."""
         weights = open_weights(fds[0])
-        if describe(weights.shapes, weights.metadata, job.prediction).family == REFINER:
+        family = describe(weights.shapes, weights.metadata, job.prediction).family
+        if family == REFINER:
             raise FormatError("render:refiner", NO_REFINER)
         lent = open_weights(fds[vae]) if vae is not None and vae_prefix(weights.shapes) is None else None
+        if family in (SD3, FLUX):
+            return load_flow(weights, device=self._device, vae=lent), lent is not None
         ema = bool(job.options.get("ema"))
         return load_model(weights, device=self._device, prediction=job.prediction, ema=ema, vae=lent), lent is not None
 

@@ -189,12 +189,20 @@ def test_what_cannot_be_rendered_is_refused_in_words(case: str) -> None:
     assert refused.value.sentence.endswith(".")
 
 
-@pytest.mark.parametrize("layout", [T.sd3(1536, 2), T.FLUX_DEV], ids=["SD 3", "Flux"])
+FLOW = {
+    "SD 3": (T.sd3(1536, 2), "render:no-text-encoder", "CLIP-L and CLIP-G"),
+    "Flux": (T.FLUX_DEV, "render:needs-t5", "set WEIGH_T5_DIR"),
+}
+
+
+@pytest.mark.parametrize("case", FLOW)
 @pytest.mark.parametrize("prefix", [U, ""])
-def test_models_that_need_t5_are_refused_for_that(layout: Keys, prefix: str) -> None:
-    with pytest.raises(FormatError, match="T5") as refused:
+def test_transformers_alone_are_refused_for_what_they_lack(case: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEIGH_T5_DIR", raising=False)
+    layout, code, words = FLOW[case]
+    with pytest.raises(FormatError, match=words) as refused:
         describe(shapes(prefixed(prefix, layout)))
-    assert refused.value.code == "render:family"
+    assert refused.value.code == code
 
 
 def test_nothing_here_loads_torch() -> None:
