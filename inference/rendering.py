@@ -20,7 +20,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inference import localweights, pictures, previews, recipes, renderfiles, workers
-from inference.diffusion import jobs
+from inference.diffusion import jobs, t5folder
 from inference.diffusion.jobs import Event
 from inference.engine import Engine, machine_memory
 from inference.models import Picture, Purpose, Render, Shot
@@ -47,7 +47,10 @@ MAX_NOTES, MAX_OUTCOME = 20, 20_000
 def engine() -> Engine:
     """The one render child of this worker process."""
     weak = os.environ.get("WEIGH_ALLOW_WEAK_SANDBOX") == "1"
-    return Engine(device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, weak=weak)
+    readable, environment = t5folder.for_child()
+    return Engine(
+        device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, readable=readable, environment=environment, weak=weak
+    )
 
 
 def device() -> str:
@@ -194,9 +197,15 @@ class Watch:
         self._steps[place] = spec.steps
 
     def _refuse(self, place: int, event: Event) -> None:
-        sentence = event.note or "The picture came out black or without numbers, so it is not shown."
+        sentence = (event.note or "The picture came out black or without numbers, so it is not shown.") + self._blamed(place)
         Shot.objects.filter(pk=self.shots[place].pk).update(error=sentence, error_code=(event.code or "render:unfit")[:60])
         self._steps[place] = self.specs[place].steps
+
+    def _blamed(self, place: int) -> str:
+        """What else than the checkpoint may be at fault for a picture that is none: add-ons that acted on it."""
+        acting = {addon.file for addon in self.specs[place].addons if addon.strength or addon.text_strength}
+        names = ", ".join(self.files[place].name for place in sorted(acting))
+        return f" It was made with {names}: the fault may lie there." if names else ""
 
     def _progress(self, *, at_once: bool) -> None:
         now = time.monotonic()

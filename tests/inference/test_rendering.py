@@ -14,6 +14,7 @@ import pytest
 import torch
 from django.core.files.storage import storages
 from django.utils import timezone
+from safetensors.torch import load_file
 
 from hub import pipeline
 from inference import pictures, previews, recipes, rendering, renders
@@ -219,6 +220,20 @@ def test_broken_weights_are_said_and_not_shown(creator: Any, weights: Path) -> N
     assert render.error == render.shots.get().error != ""
     assert not Picture.objects.exists()
     assert renders.retry(render).state == "wanted"
+
+
+def test_a_picture_that_an_add_on_spoils_is_not_blamed_on_the_checkpoint_alone(creator: Any, weights: Path, base: File) -> None:
+    lora = tiny.tiny_lora(weights / "flood.safetensors")
+    flooded = {name: torch.full(one.shape, 1e30) if one.ndim else one for name, one in load_file(lora).items()}
+    file = ready(creator, tiny.written(lora, flooded), kind="lora")
+    specs = [jobs.Shot("a red circle", width=64, height=64, steps=1, addons=(jobs.AddOn(1, much),)) for much in (0.0, 1.0)]
+    planned = [PlannedShot(spec, number) for number, spec in enumerate(specs)]
+    render = worked(
+        recipes.want(planned, [of_version(base.version), of_version(file.version)], owner=creator, version=file.version, file=file)
+    )
+    plain, spoilt = render.shots.order_by("place")
+    assert (render.state, bool(plain.picture), plain.error) == ("made", True, "")
+    assert (spoilt.picture, spoilt.error_code, "made with flood: the fault" in spoilt.error) == (None, "render:nan", True)
 
 
 def test_a_child_that_dies_is_our_trouble_and_finished_pictures_stay(creator: Any, base: File, monkeypatch: Any) -> None:
