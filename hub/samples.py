@@ -58,7 +58,7 @@ def _settled(sample: Sample, folder: Path, say: Say) -> bool:
             return version is not None
         if any(state in IN_WORK for state in version.files.values_list("state", flat=True)):
             return False
-        if not _shown_as_told(version, sample):
+        if not _has_its_base(version, sample):
             return False
         catalog.publish(Version.objects.select_related("entry__owner").get(pk=version.pk))
         say(f"Published {version}.")
@@ -78,6 +78,7 @@ def _version(sample: Sample, folder: Path) -> Version | None:
         return _merged(entry, sample)
     version = entry.versions.get()
     if not version.files.exists():
+        _tell_prompts(version, sample)  # before there is a file, so that its previews are planned once
         deposit(version, owner, folder / sample["version"]["file"])
     return version
 
@@ -115,8 +116,10 @@ def _merged(entry: Entry, sample: Sample) -> Version | None:
     if merge.result is None:
         return None
     version = merge.result.version
-    if version.status == Status.DRAFT and version.name != sample["version"]["name"]:
-        catalog.change_version(version, **_words(sample))
+    if version.status == Status.DRAFT:
+        _tell_prompts(version, sample)
+        if version.name != sample["version"]["name"]:
+            catalog.change_version(version, **_words(sample))
     return version
 
 
@@ -126,13 +129,19 @@ def _published_file(owner: User, entry: str, name: str) -> File | None:
     return files.filter(name=name, state=FileState.READY).first()
 
 
-def _shown_as_told(version: Version, sample: Sample) -> bool:
-    """Set prompts and base of the version's previews; False while the base is not published. Raises FormatError for what is refused."""
+def _tell_prompts(version: Version, sample: Sample) -> None:
+    """Set what the version's previews show, once. Raises FormatError for what is refused."""
     told = {key: sample["version"][key] for key in ("prompts", "negative_prompt") if key in sample["version"]}
-    if base := sample["version"].get("base"):
-        told["base"] = Version.objects.filter(entry__owner=version.entry.owner, entry__name=base, status=Status.PUBLISHED).first()
-        if told["base"] is None:
-            return False
     if told and not PreviewSettings.objects.filter(version=version).exists():
         previews.configure(version, **told)
-    return True
+
+
+def _has_its_base(version: Version, sample: Sample) -> bool:
+    """Set the base of the version's previews; False while that is not published. Raises FormatError where it is refused."""
+    name = sample["version"].get("base")
+    if not name or PreviewSettings.objects.filter(version=version, base__isnull=False).exists():
+        return True
+    base = Version.objects.filter(entry__owner=version.entry.owner, entry__name=name, status=Status.PUBLISHED).first()
+    if base is not None:
+        previews.configure(version, base=base)
+    return base is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
-from inference import renderlimits, workers
+from inference import fewsteps, renderlimits, workers
 from inference.diffusion import jobs, samplernames
 from inference.diffusion.prompts import MAX_PROMPT_BYTES
 from inference.diffusion.version import RENDERER_VERSION
@@ -38,13 +38,14 @@ class PlannedShot:
 
 
 def recommended(*versions: Version | None) -> dict[str, Any]:
-    """Sampler, steps, CFG scale, CLIP skip and negative prompt as the first of these versions recommends them that does so validly.
+    """Sampler, steps, CFG scale, CLIP skip and negative prompt as the first of these versions recommends them that does so validly, or as
+    is usual where its name says that it needs few steps.
 
     Keys: sampler, schedule, steps, cfg_scale, clip_skip, negative_prompt.
     """
     found: dict[str, Any] = {}
     for version in versions:
-        for name, value in (_valid_settings(version) if version else {}).items():
+        for name, value in ({**fewsteps.usual(version), **_valid_settings(version)} if version else {}).items():
             found.setdefault(name, value)
     sampler, schedule = samplernames.resolve(SAMPLER)
     usual = {"sampler": sampler, "schedule": schedule, "steps": STEPS, "cfg_scale": CFG_SCALE, "clip_skip": 1, "negative_prompt": ""}

@@ -96,3 +96,17 @@ def test_a_merge_that_is_refused_is_said_and_the_rest_is_published(folder: Path)
     assert samples.publish(lines.append, folder) == 3
     assert any(line.startswith("Dough: ") and "number" in line for line in lines), lines
     assert not Merge.objects.exists()
+
+
+def test_what_previews_show_is_told_before_there_is_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deposit, told = samples.deposit, {}
+
+    def watched(version: Version, *more: Any) -> Any:
+        row = PreviewSettings.objects.filter(version=version).first()
+        told[version.entry.name] = (row.prompts, row.negative_prompt) if row else None
+        return deposit(version, *more)
+
+    monkeypatch.setattr(samples, "deposit", watched)
+    samples.publish(print, folder)
+    assert told == {"Salt": (["a bun", "a roll"], "crumbs"), "Grain": None, "Flour": None}
+    assert PreviewSettings.objects.get(version__entry__name="Salt").base.entry.name == "Grain"
