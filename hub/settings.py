@@ -216,6 +216,7 @@ PREVIEWS = env.bool("WEIGH_PREVIEWS", default=True)  # False: nothing is rendere
 RENDER_DEVICE = env("WEIGH_RENDER_DEVICE", default="auto")  # auto, cpu, cuda
 RENDER_GPU = env("WEIGH_GPU", default="")  # the one that this worker uses, as nvidia-smi counts; empty: the first
 RENDER_THREADS = env.int("WEIGH_RENDER_THREADS", default=0)  # of torch on processors; 0: one for each, up to 16
+T5_DIR = env("WEIGH_T5_DIR", default="")  # folder with T5's tokenizer.json and encoder, which Flux needs; empty: there is none
 CPU_RENDER_MAX_BYTES = env.int("WEIGH_CPU_RENDER_MAX_BYTES", default=300 * 10**6)  # weights that a worker without a GPU takes on
 RENDER_CACHE_BYTES = env.int("WEIGH_RENDER_CACHE_BYTES", default=30 * 2**30)  # weights that a worker keeps at hand where the store is S3
 RENDER_MAX_PIXELS = env.int("WEIGH_RENDER_MAX_PIXELS", default=0)  # 0: 2048x2048 where a worker with a GPU runs, else 1024x1024
@@ -223,6 +224,7 @@ RENDER_MAX_PICTURES = env.int("WEIGH_RENDER_MAX_PICTURES", default=16)
 RENDER_MAX_STEPS = env.int("WEIGH_RENDER_MAX_STEPS", default=100)
 RENDER_OPEN_PER_USER = env.int("WEIGH_RENDER_OPEN_PER_USER", default=3)
 RENDER_PICTURES_PER_DAY = env.int("WEIGH_RENDER_PICTURES_PER_DAY", default=500)
+KEEP_RENDERS_DAYS = env.int("WEIGH_KEEP_RENDERS_DAYS", default=30)  # what people asked for; 0: for ever
 CLAMD_SOCKET = env("CLAMD_SOCKET", default="")  # path of a ClamAV daemon's unix socket; empty: no virus scanner
 
 # --- API ----------------------------------------------------------------------------------------------------------------

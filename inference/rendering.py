@@ -47,10 +47,8 @@ MAX_NOTES, MAX_OUTCOME = 20, 20_000
 def engine() -> Engine:
     """The one render child of this worker process."""
     weak = os.environ.get("WEIGH_ALLOW_WEAK_SANDBOX") == "1"
-    readable, environment = t5folder.for_child()
-    return Engine(
-        device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, readable=readable, environment=environment, weak=weak
-    )
+    readable, environment = t5folder.for_child(Path(settings.T5_DIR) if settings.T5_DIR else None)
+    return Engine(device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, readable=readable, environment=environment, weak=weak)
 
 
 def device() -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from inference.diffusion import infotext
+from inference.diffusion import infotext, t5folder
 from inference.diffusion.bounds import MAX_SEED, check_shot
 from inference.diffusion.conversation import EngineTrouble
 from inference.diffusion.families import describe
@@ -104,7 +104,8 @@ def run(asked: argparse.Namespace) -> int:
         shot = _shot(asked, given, opened[0].fileno())
         files = tuple(_job_file(role, path) for role, path, _ in given)
         shots = tuple(replace(shot, seed=(asked.seed + number) % (MAX_SEED + 1)) for number in range(asked.count))
-        engine = Engine(asked.device, threads=asked.threads)
+        readable, environment = t5folder.for_child(t5folder.t5_folder())
+        engine = Engine(asked.device, threads=asked.threads, readable=readable, environment=environment)
         stack.callback(engine.stop)
         scribe = _Scribe(files, shots, targets)
         with scribe:

@@ -17,3 +17,11 @@ def t5_folder() -> Path | None:
     """The folder that the environment names; None where it names none. Whether anything lies there is found out when it is read."""
     told = os.environ.get(VARIABLE, "")
     return Path(told) if told else None
+
+
+def for_child(folder: Path | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What a render child must be allowed to read beside the libraries, and be told in its environment, to find T5."""
+    if folder is None:
+        return (), {}
+    told = str(folder.resolve())
+    return (told,), {VARIABLE: told}

@@ -21,15 +21,18 @@ from inference.diffusion import flowsampling
 from inference.diffusion.families import describe
 from inference.diffusion.flowloading import load_flow
 from inference.diffusion.flowtext import encode_flow
-from inference.diffusion.jobs import AddOn, Shot
+from inference.diffusion.jobs import AddOn, Event, Shot
 from inference.diffusion.loading import Model
 from inference.diffusion.render import Renderer
 from inference.diffusion.sampling import PictureNoise
+from inference.diffusion.t5folder import for_child
 from inference.diffusion.weightfile import open_weights
+from inference.engine import Engine
 from registry.formats.errors import FormatError
 from tests import flow_models as flow
 from tests.diffusion_models import State, written
 from tests.inference.diffusion.test_render import job, notes, pictures, pixels, told
+from tests.registry.sandbox.machine import on_linux
 
 SHOT = Shot("a red circle", "blurred", 64, 64, "DPM++ 2M", "Karras", 2, 5.0, 1)
 
@@ -285,3 +288,21 @@ def test_a_folder_that_lacks_something_is_said_to(
     error = refused(written(folder / "bare.safetensors", flow.without(flux_tensors, f"{flow.TEXT}t5xxl.")))
     assert error.code == "render:needs-t5"
     assert "set WEIGH_T5_DIR" in error.sentence
+
+
+@on_linux
+def test_the_locked_child_reads_the_folder_that_it_is_lent(flux: Path, t5: Path) -> None:
+    readable, environment = for_child(t5)
+    engine = Engine("cpu", threads=1, readable=readable, environment=environment)
+    events: list[Event] = []
+    wanted, _ = job(flux, shots=[SHOT])
+    try:
+        with flux.open("rb") as file:
+            engine.render(wanted, [file.fileno()], events.append)
+    finally:
+        engine.stop()
+    assert pictures(events)[0] == pictures(told(Renderer("cpu"), job(flux, shots=[SHOT])))[0]
+
+
+def test_nobody_is_lent_a_folder_that_is_not_named() -> None:
+    assert for_child(None) == ((), {})
