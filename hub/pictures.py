@@ -13,10 +13,10 @@ from django.db.models import Q, QuerySet
 
 from hub import thumbnails
 from hub.thumbnails import Sized
-from inference.models import Purpose, Shot
+from inference.models import Purpose, Render, Shot
 from inference.offered import offered_previews
 from registry import queries
-from registry.models import Visibility
+from registry.models import Version, Visibility
 
 SMALL = thumbnails.WIDTHS[0]
 _WIDTH = re.compile(r"(?:^|,)width=(\d{1,5})(?:,|$)")
@@ -40,6 +40,19 @@ def small(picture: Sized, stem: str) -> tuple[str, int, int]:
     if width is None:
         return original(picture, stem), picture.width, picture.height
     return path(picture.sha256, width, stem), *thumbnails.size_of(picture, width)
+
+
+def stem_of(render: Render, version: Version) -> str:
+    """What the pictures of a render are saved as, before their seed: model and version, and of what somebody asked for the file.
+
+    A model may be hidden and renamed later; who asked for pictures of it before learns no new name.
+    """
+    return f"{version.entry.slug}-{version.name}" if render.purpose == Purpose.PREVIEW else file_name(render)
+
+
+def file_name(render: Render) -> str:
+    """The name of the rendered weights when they were asked for, without its ending."""
+    return next((str(told["name"]) for told in render.files if told["file"] == render.file_id), "picture")
 
 
 def wanted_width(size: str) -> int | None:

@@ -127,7 +127,8 @@ def _alone(scene: Scene) -> Iterator[PlannedShot]:
 
 def _strengths(scene: Scene) -> Iterator[PlannedShot]:
     for strength in STRENGTHS:
-        yield scene.shot(scene.worded, f"strength {strength:g}", strength)
+        alone = "" if strength else " (base alone)"
+        yield scene.shot(scene.worded, f"strength {strength:g}{alone}", strength)
 
 
 def _vaes(scene: Scene) -> Iterator[PlannedShot]:

@@ -71,6 +71,12 @@ def plain(value: Any, limit: int = 300) -> str:
 
 
 @register.filter
+def one_line(value: Any, limit: int = 300) -> str:
+    """As `plain`, of a text that may have several lines, where there is room for one."""
+    return plain(" ".join(str(value or "").split()), limit)
+
+
+@register.filter
 def plain_block(value: Any) -> str:
     """As `plain`, but keeps line breaks: for text of several lines."""
     return "\n".join(printable(line, 2000) for line in str(value or "").replace("\r\n", "\n").split("\n"))

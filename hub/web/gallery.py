@@ -8,6 +8,7 @@ from typing import Any
 
 from hub import pictures
 from inference.models import Render, Shot
+from registry import queries
 from registry.formats.plaintext import printable
 from registry.lifecycle import RenderState
 from registry.models import Version
@@ -30,7 +31,8 @@ class Tile:
 
     @property
     def alt(self) -> str:
-        return printable(f"{self.label}: {self.prompt}" if self.label else self.prompt or "A picture without a prompt", ALT_LENGTH)
+        prompt = " ".join(self.prompt.split())
+        return printable(f"{self.label}: {prompt}" if self.label else prompt or "A picture without a prompt", ALT_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -99,21 +101,24 @@ def laid_out(render: Render, version: Version, shots: Iterable[Shot]) -> Gallery
     """The same of parts that were loaded one by one. Once a render is over, boxes that nothing comes into are left out."""
     lines: dict[int, Line] = {}
     for shot in shots:
-        tile = tile_of(shot, version)
+        tile = tile_of(shot, pictures.stem_of(render, version))
         if tile.source or tile.unfit or render.state in OPEN:
             lines.setdefault(shot.prompt_number, Line(tile.prompt, [])).tiles.append(tile)
     return Gallery(render, list(lines.values()))
 
 
-def tile_of(shot: Shot, version: Version) -> Tile:
+def tile_of(shot: Shot, stem: str) -> Tile:
+    """`stem` is what the picture is saved as, before its seed."""
     spec: dict[str, Any] = shot.spec
     prompt = str(spec.get("prompt", ""))
     if shot.picture is None:
         return Tile(shot, prompt, shot.label, int(spec.get("width", 512)), int(spec.get("height", 512)), unfit=shot.error)
-    source, width, height = pictures.small(shot.picture, stem_of(version, shot))
+    source, width, height = pictures.small(shot.picture, f"{stem}-{shot.picture.seed}")
     return Tile(shot, prompt, shot.label, width, height, source)
 
 
-def stem_of(version: Version, shot: Shot) -> str:
-    """What a picture is saved as: its model, version and seed."""
-    return f"{version.entry.slug}-{version.name}-{shot.picture.seed if shot.picture else shot.place}"
+def named(user: Any, render: Render) -> str:
+    """What a page calls the version of a render: its name now only where this user may still read it."""
+    version = render.version
+    shown = queries.may_read_version(user, version)
+    return f"{version.entry.name} {version.name}" if shown else f"{pictures.file_name(render)} (not shown any more)"

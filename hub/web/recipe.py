@@ -56,7 +56,7 @@ class Recipe:
         named = {
             "Sampler": f"{spec.get('sampler')}, {spec.get('schedule')}",
             "Steps": spec.get("steps"),
-            "CFG scale": spec.get("cfg_scale"),
+            "CFG scale": f"{spec.get('cfg_scale', 0):g}",
         }
         return [*named.items(), ("Seed", spec.get("seed")), ("Size", f"{self.picture.width} x {self.picture.height}"), *self._skip()]
 
@@ -79,6 +79,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
         "recipe": assemble(request.user, render, shot),
         "entry": entry,
         "version": render.version,
+        "name": gallery.named(request.user, render),
         "own": render.purpose == Purpose.TXT2IMG,
     }
     part = getattr(request, "htmx", None)
@@ -89,13 +90,13 @@ def assemble(user: Any, render: Render, shot: Shot) -> Recipe:
     """A shot of a render that came from `renders.with_shots`, as this user may see it. No queries."""
     shown = [one for one in render.shots.all() if one.picture is not None]  # type: ignore[attr-defined]
     at = next(place for place, one in enumerate(shown) if one.pk == shot.pk)
-    shot, picture = shown[at], shown[at].picture
+    shot, picture, stem = shown[at], shown[at].picture, pictures.stem_of(render, render.version)
     return Recipe(
         shot,
         render,
         picture,
-        gallery.tile_of(shot, render.version),
-        pictures.original(picture, gallery.stem_of(render.version, shot)),
+        gallery.tile_of(shot, stem),
+        pictures.original(picture, f"{stem}-{picture.seed}"),
         _weights(user, render, shot),
         shown[at - 1] if at else None,
         shown[at + 1] if at + 1 < len(shown) else None,

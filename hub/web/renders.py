@@ -86,7 +86,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     if found.purpose == Purpose.PREVIEW:
         return redirect("version-by-id", pk=found.version_id)
     part = getattr(request, "htmx", None)
-    return render(request, "previews/render.html" if part else "previews/render_page.html", context_of(found))
+    context = {**context_of(found), "name": gallery.named(request.user, found)}
+    return render(request, "previews/render.html" if part else "previews/render_page.html", context)
 
 
 def context_of(found: Render) -> dict[str, Any]:
@@ -110,7 +111,9 @@ def context_of(found: Render) -> dict[str, Any]:
 def mine(request: HttpRequest) -> HttpResponse:
     """What I asked for, newest first."""
     rows = renders.of(request.user)[:PAGE]  # type: ignore[arg-type]
-    shown = [{"gallery": gallery.of(row), "title": STATES[RenderState(row.state)]} for row in rows]
+    shown = [
+        {"gallery": gallery.of(row), "name": gallery.named(request.user, row), "title": STATES[RenderState(row.state)]} for row in rows
+    ]
     return render(request, "accounts/renders.html", {"shown": shown, "most": PAGE})
 
 

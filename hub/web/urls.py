@@ -71,7 +71,11 @@ urlpatterns = [
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),
     path("file/<int:pk>/retry", files.retry, name="file-retry"),
     path("file/<int:pk>/variants", variants.ask, name="ask-variant"),
-    re_path(r"^pictures/(?P<sha256>[0-9a-f]{64})/(?P<size>[\w=,.-]{1,80})/(?P<name>[\w.-]{1,150})$", pictures.send, name="picture-bytes"),
+    re_path(
+        r"^pictures/(?P<sha256>[0-9a-f]{64})/(?P<size>(?a:[\w=,.-]{1,80}))/(?P<name>(?a:[\w.-]{1,150}))$",
+        pictures.send,
+        name="picture-bytes",
+    ),
     path("moderation", moderation.desk, name="moderation"),
     path("moderation/releases/<int:pk>/withdraw", moderation.withdraw, name="withdraw-release"),
     path("moderation/disagreements/<int:pk>/settle", moderation.settle, name="settle-disagreement"),

@@ -136,6 +136,7 @@ def test_nobody_learns_of_digests_that_nobody_made(client: Client, shown: Pictur
     assert hidden.status_code == 404
     assert client.get(f"/pictures/{shown.sha256.upper()}/original=true/x.png").status_code == 404
     assert client.get(f"/pictures/{shown.sha256}/original=true/..%2f..%2fetc").status_code == 404
+    assert client.get(f"/pictures/{shown.sha256}/original=true/%E5%90%8D.png").status_code == 404, "it would garble Content-Disposition"
     assert client.post(pictures.original(shown, "x")).status_code == 405
 
 

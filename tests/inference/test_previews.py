@@ -56,7 +56,7 @@ def test_a_lora_stands_at_three_strengths_beside_its_base(base: File, lora: File
     render = planned(lora)
     assert (render.base, render.file, [one["file"] for one in render.files]) == (base, lora, [base.pk, lora.pk])
     rows = list(render.shots.filter(prompt_number=0))
-    assert [row.label for row in rows] == ["strength 0", "strength 0.5", "strength 1"]
+    assert [row.label for row in rows] == ["strength 0 (base alone)", "strength 0.5", "strength 1"]
     assert [[one["strength"] for one in row.spec["addons"]] for row in rows] == [[], [0.5], [1.0]]
     assert {row.spec["prompt"] for row in rows} == {rows[0].spec["prompt"]}
     assert "inkwash, ink wash painting" in rows[0].spec["prompt"]

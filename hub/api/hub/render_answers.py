@@ -177,4 +177,4 @@ class RenderAnswer(serializers.ModelSerializer):
 
 def stem_of(render: Render) -> str:
     """What a picture of a render is saved as, before its seed."""
-    return f"{render.version.entry.slug}-{render.version.name}"
+    return pictures.stem_of(render, render.version)

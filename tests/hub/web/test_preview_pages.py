@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from inference.diffusion.jobs import Shot as Spec
 from inference.models import PreviewPlan, PreviewSettings, Purpose, Render, RenderWorker
 from registry import catalog
 from registry.models import Entry, File
@@ -283,6 +284,30 @@ def test_cards_show_the_picture_that_stands_for_a_model(client: Client, creator:
     assert text.count('src="/art/') == 1
     Entry.objects.filter(pk=lora.version.entry_id).update(rating=16)
     assert render.shots.get(place=2).picture.sha256 not in client.get("/").content.decode()
+
+
+def test_who_asked_before_a_model_was_hidden_learns_no_new_name(creator: Any, stranger: Any) -> None:
+    file = published_weights(creator, name="Lantern")
+    mine = rendered(file, specs(1, 64), owner=stranger, purpose=Purpose.TXT2IMG)
+    assert "Lantern" in signed_in(stranger).get("/my/pictures").content.decode()
+    Entry.objects.filter(pk=file.version.entry_id).update(visibility="private", name="Unannounced", slug="unannounced")
+    for path in ("/my/pictures", f"/renders/{mine.pk}", f"/picture/{mine.shots.get().pk}", f"/api/hub/renders/{mine.pk}"):
+        answer = signed_in(stranger).get(path)
+        text = answer.content.decode()
+        assert answer.status_code == 200
+        assert "nannounced" not in text
+        assert "lantern" in text, "the file that was asked for is still named"
+        assert path.startswith("/api") or "not shown any more" in text
+
+
+def test_prompts_of_several_lines_are_read_out_as_one(creator: Any) -> None:
+    file = published_weights(creator)
+    rendered(
+        file, [Spec(prompt="two stars\non blue", width=64, height=64)], purpose=Purpose.TXT2IMG, recipe={"prompt": "two stars\non blue"}
+    )
+    text = signed_in(creator).get("/my/pictures").content.decode()
+    assert 'alt="two stars on blue"' in text
+    assert '<p class="small mt-1.5 clamp">two stars on blue</p>' in text
 
 
 def test_prompts_cannot_leave_their_place_in_a_page(creator: Any) -> None:
