@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from hub import pipeline
-from inference import pictures, previews
+from inference import pictures, previews, renders
 from registry import cleanup, counters
 from scanner import rescans
 
@@ -31,5 +31,5 @@ def refresh_previews() -> dict[str, int]:
 @shared_task(name="hub.tidy")
 def tidy() -> dict[str, int]:
     """Every quarter of an hour, by beat."""
-    found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "pictures": pictures.collect()}
-    return {**cleanup.collect(), **found}
+    found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "renders": renders.forget_old()}
+    return {**cleanup.collect(), **found, "pictures": pictures.collect()}

@@ -27,7 +27,10 @@ PACKAGES = ("torch", "diffusers", "transformers")
 
 
 def store(png: bytes, files: Sequence[jobs.JobFile], spec: jobs.Shot, key: str, device: str) -> Picture:
-    """The picture of a shot, with its recipe in it as A1111 writes it. The one that is kept under this key, where there is one."""
+    """The picture of a shot, with its recipe in it as A1111 writes it. The one that is kept under this key, where there is one.
+
+    It names weights by their digests and no page of this hub: other versions with the same bytes share the picture, private ones too.
+    """
     text = infotext.write(infotext.facts(files, spec))
     data = infotext.embed(png, text)
     known = {

@@ -8,10 +8,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from inference import recipes, renderaddons, renderfiles, renderlimits
 from inference.diffusion import jobs, prompts, samplernames
@@ -190,3 +193,14 @@ def place(render: Render) -> int | None:
     else:
         ahead = waiting.filter(Q(purpose=Purpose.TXT2IMG) | Q(moved_at__lt=render.moved_at))
     return ahead.count() + 1
+
+
+def forget_old(limit: int = 200) -> int:
+    """Forget what people asked for more than `KEEP_RENDERS_DAYS` ago and is over; how many. `pictures.collect` gives back the bytes."""
+    if not settings.KEEP_RENDERS_DAYS:
+        return 0
+    before = timezone.now() - timedelta(days=settings.KEEP_RENDERS_DAYS)
+    old = Render.objects.filter(purpose=Purpose.TXT2IMG, moved_at__lt=before).exclude(state__in=OPEN)
+    pks = list(old.order_by("pk").values_list("pk", flat=True)[:limit])
+    Render.objects.filter(pk__in=pks).exclude(state__in=OPEN).delete()
+    return len(pks)

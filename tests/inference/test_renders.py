@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from inference import renders
+from inference import pictures, renders
 from inference.models import Picture, Render, Shot
 from inference.renderfiles import NoWeights
 from inference.renderlimits import NoRender
@@ -16,7 +16,7 @@ from registry import lifecycle
 from registry.formats.errors import FormatError
 from registry.models import File
 from tests.factories import FileFactory
-from tests.renderable import checkpoint_shapes, embedding_shapes, file_of, lora_shapes, vae_shapes, worker
+from tests.renderable import checkpoint_shapes, embedding_shapes, file_of, lora_shapes, planned, vae_shapes, worker
 
 pytestmark = pytest.mark.django_db
 
@@ -340,3 +340,20 @@ def test_the_queue_lets_people_go_first(creator: Any, base: File) -> None:
     rows = [Render.objects.get(pk=row.pk) for row in (first, second, preview)]
     assert [renders.place(row) for row in rows] == [1, 2, 3]
     assert renders.place(lifecycle.claim(rows[0], "rendering")) is None
+
+
+def test_what_was_asked_for_long_ago_is_forgotten_and_what_waits_is_not(stranger: Any, base: File, settings: Any) -> None:
+    settings.KEEP_RENDERS_DAYS = 30
+    over, waiting, recent, preview = asked(stranger, base), asked(stranger, base, seed=8), asked(stranger, base, seed=9), planned(base)
+    Render.objects.exclude(pk=waiting.pk).update(state="made")
+    Render.objects.exclude(pk=recent.pk).update(moved_at=timezone.now() - timedelta(days=31))
+    pictured(over)
+    picture = Picture.objects.first()
+    settings.KEEP_RENDERS_DAYS = 0
+    assert renders.forget_old() == 0
+    settings.KEEP_RENDERS_DAYS = 30
+    assert renders.forget_old() == 1
+    assert set(Render.objects.all()) == {waiting, recent, preview}
+    Picture.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert pictures.collect() == 1
+    assert not Picture.objects.filter(pk=picture.pk).exists()  # type: ignore[union-attr]
