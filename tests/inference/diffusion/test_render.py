@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import os
@@ -27,9 +28,11 @@ SHOT = Shot("a red circle", "blurred", 64, 64, "Euler a", "Normal", 2, 7.0, 1)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(1)
-    return tmp_path_factory.mktemp("models")
+    gc.freeze()  # what other tests left is not looked at each time that a model makes way: that took longer than all rendering
+    yield tmp_path_factory.mktemp("models")
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
