@@ -78,6 +78,23 @@ def test_without_scripts_a_picture_is_a_page(open_page: Callable[..., Any], crea
     page.wait_for_url("**/picture/*")
     page.get_by_role("link", name="Next").click()
     assert page.locator(".how .said").first.inner_text() == "a blue square on white"
+    assert not page.get_by_role("button", name="Copy").count(), "a button that does nothing without a script"
+
+
+def test_without_scripts_a_render_is_looked_at_again_by_hand(
+    open_page: Callable[..., Any], sign_in: Callable[..., None], creator: Any
+) -> None:
+    render = rendered(published_weights(creator), specs(2, 64), done=1, purpose="txt2img")
+    page = open_page(java_script_enabled=False)
+    sign_in(page, creator)
+    page.goto(f"/renders/{render.pk}")
+    assert page.locator(".shot img").count() == 1
+    shot = render.shots.get(place=1)
+    Shot.objects.filter(pk=shot.pk).update(picture=render.shots.get(place=0).picture)
+    Render.objects.filter(pk=render.pk).update(state="made")
+    page.get_by_role("link", name="Look again").click()
+    assert page.locator(".shot img").count() == 2
+    assert not page.get_by_role("link", name="Look again").count()
 
 
 def test_galleries_and_recipes_fit_a_phone(open_page: Callable[..., Any], sign_in: Callable[..., None], creator: Any) -> None:
