@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -233,12 +234,14 @@ class Watch:
             raise LostRace(f"render {self.render.pk} was cancelled or taken from us") from None
 
 
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""NUL as JSON writes it, not a backslash that stands before the letters u0000."""
 _JOB_FILE = ("role", "name", "sha256", "size_bytes", "autov3")
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
     """What the renderer said of itself, as it can be stored: bounded, without characters that a database cannot hold."""
-    text = json.dumps(data).replace("\\u0000", "")
+    text = _NUL.sub(r"\1", json.dumps(data, ensure_ascii=False).encode("utf-8", "replace").decode())
     return dict(json.loads(text)) if len(text) <= MAX_OUTCOME else {}
 
 

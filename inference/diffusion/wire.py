@@ -93,7 +93,7 @@ def _first(sock: socket.socket, files: int) -> tuple[bytes, list[int], int]:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text, parse_constant=_no_number)
+        found = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Broken("no JSON") from error
     if not isinstance(found, dict):
@@ -103,6 +103,12 @@ def _object(text: bytes) -> dict[str, Any]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    """1e999 is JSON, and infinite here: no database could hold it."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text[:40])
 
 
 def _exactly(sock: socket.socket, size: int, end: float) -> bytes:

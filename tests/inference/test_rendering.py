@@ -158,6 +158,14 @@ def test_previews_of_a_lora_differ_by_its_strength_and_stand_in_the_timeline(cre
     assert step.outcome == "done"
 
 
+def test_what_a_child_says_of_itself_can_be_stored(creator: Any, base: File) -> None:
+    render = asked(creator, base)
+    render.outcome = rendering._plain({"nul": "a\x00b", "half": "\ud800", "slash": "\\u0000 \\\x00.", "猫": 1})
+    render.save()
+    render.refresh_from_db()
+    assert render.outcome == {"nul": "ab", "half": "?", "slash": "\\u0000 \\.", "猫": 1}
+
+
 def test_two_messages_are_one_render(creator: Any, base: File) -> None:
     render = asked(creator, base)
     for _ in range(2):

@@ -59,7 +59,9 @@ def test_the_end_is_told_from_an_end_inside(pair: Pair) -> None:
     assert wire.receive(theirs) is None
 
 
-@pytest.mark.parametrize("text", [b"[]", b"nothing", b'{"x": NaN}', b"[" * 100_000, b"\xff", b'{"x": ' + b"9" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "text", [b"[]", b"nothing", b'{"x": NaN}', b'{"x": -1e999}', b"[" * 100_000, b"\xff", b'{"x": ' + b"9" * 5000 + b"}"]
+)
 def test_what_is_no_object_is_refused(pair: Pair, text: bytes) -> None:
     ours, theirs = pair
     ours.sendall(wire.LENGTHS.pack(len(text), 0) + text)
