@@ -16,8 +16,7 @@ from tests.diffusion_models import State, state_of, written
 
 WIDTH, JOINT, GRID = 128, 256, 16
 U, V, TEXT = "model.diffusion_model.", "first_stage_model.", "text_encoders."
-CLIP_L = Widths(unet=(64, 64, 64, 64), vae=(32, 32, 64, 64), clip=64, clip_layers=3)
-CLIP_G = Widths(unet=(64, 64, 64, 64), vae=(32, 32, 64, 64), clip=128, clip_layers=3)
+PARTS = Widths(unet=(64, 64, 64, 64), vae=(32, 32, 64, 64), clip=64, clip_layers=3)
 LATENTS = 16
 
 
@@ -88,23 +87,29 @@ def t5_layout(prefix: str = "", width: int = JOINT) -> dict[str, tuple[int, ...]
 
 def vae16(prefix: str = V) -> dict[str, tuple[int, ...]]:
     """An autoencoder of 16 channels, without the convolutions about the latents."""
-    rows = {name: shape for name, shape in vae(prefix, CLIP_L) if "quant_conv" not in name}
+    rows = {name: shape for name, shape in vae(prefix, PARTS) if "quant_conv" not in name}
     rows[f"{prefix}encoder.conv_out.weight"] = (2 * LATENTS, *rows[f"{prefix}encoder.conv_out.weight"][1:])
     rows[f"{prefix}encoder.conv_out.bias"] = (2 * LATENTS,)
     rows[f"{prefix}decoder.conv_in.weight"] = (rows[f"{prefix}decoder.conv_in.weight"][0], LATENTS, 3, 3)
     return rows
 
 
+def clip_of(which: str, width: int, layers: int) -> dict[str, tuple[int, ...]]:
+    """A CLIP of these sizes, as both lie in these files: in transformers' names, CLIP-G with its projection beside it."""
+    root = f"{TEXT}{which}.transformer."
+    rows = dict(clip(root, Widths(unet=PARTS.unet, vae=PARTS.vae, clip=width, clip_layers=layers)))
+    return rows | ({f"{root}text_projection.weight": (width, width)} if which == "clip_g" else {})
+
+
 def sd3_state(*, seed: int = 0, dtype: str = "F32", t5: bool = False, rms: bool = False, dual: int = 0) -> State:
-    texts = {**dict(clip(f"{TEXT}clip_l.transformer.", CLIP_L)), **dict(clip(f"{TEXT}clip_g.transformer.", CLIP_G))}
-    texts[f"{TEXT}clip_g.transformer.text_projection.weight"] = (128, 128)
+    texts = {**clip_of("clip_l", 64, 3), **clip_of("clip_g", 128, 3)}
     long = t5_layout(f"{TEXT}t5xxl.transformer.") if t5 else {}
     return state_of({**sd3_layout(rms=rms, dual=dual), **vae16(), **texts, **long}, seed=seed, dtype=dtype)
 
 
 def flux_state(*, seed: int = 0, dtype: str = "F32", t5: bool = True, guided: bool = True) -> State:
     long = t5_layout(f"{TEXT}t5xxl.transformer.") if t5 else {}
-    texts = dict(clip(f"{TEXT}clip_l.transformer.", CLIP_L))
+    texts = clip_of("clip_l", 64, 3)
     return state_of({**flux_layout(guided=guided), **vae16("vae."), **texts, **long}, seed=seed, dtype=dtype)
 
 

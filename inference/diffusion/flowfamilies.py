@@ -31,8 +31,8 @@ HEAD = {SD3: 64, FLUX: 128}
 MAX_WIDTH, MAX_BLOCKS, MAX_GRID = 16_384, 128, 1024
 NATIVE, SMALL_BELOW, SMALL = 1024, 512, 128
 """Pixels of a side; transformers narrower than 512 channels are samples and tests, made for little pictures."""
-PACKED = 4
-"""Flux sees squares of 2x2 latents as one token."""
+PATCH, PACKED = 2, 4
+"""Both see squares of 2x2 latents as one token: SD 3 by a convolution, Flux finds four latents' channels in its first matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ def projection_name(encoder: TextEncoderConfig) -> str:
 def _sd3(own: Shapes) -> dict[str, Any]:
     width, channels, patch = (_dimension(own, "x_embedder.proj.weight", axis) for axis in range(3))
     grid = math.isqrt(own.get("pos_embed", (0, 0))[1]) if len(own.get("pos_embed", ())) == 3 else 0
+    if patch != PATCH:
+        raise _strange(f"it sees squares of {patch} latents a side, and {PATCH} are known")
     if not 0 < grid <= MAX_GRID or own["pos_embed"] != (1, grid * grid, width):
         raise _strange("pos_embed is missing or is no square of places")
     if _dimension(own, "context_embedder.weight", 0) != width or _dimension(own, "final_layer.linear.weight", 0) != patch**2 * channels:

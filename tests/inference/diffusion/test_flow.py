@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.loaders import single_file_utils
+from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
@@ -19,9 +20,11 @@ from tokenizers import Tokenizer
 
 from inference.diffusion import flowsampling
 from inference.diffusion.families import describe
+from inference.diffusion.flowkeys import sd3_sources
 from inference.diffusion.flowloading import load_flow
 from inference.diffusion.flowtext import encode_flow
 from inference.diffusion.jobs import AddOn, Event, Shot
+from inference.diffusion.keys import check, check_used
 from inference.diffusion.loading import Model
 from inference.diffusion.render import Renderer
 from inference.diffusion.sampling import PictureNoise
@@ -306,3 +309,35 @@ def test_the_locked_child_reads_the_folder_that_it_is_lent(flux: Path, t5: Path)
 
 def test_nobody_is_lent_a_folder_that_is_not_named() -> None:
     assert for_child(None) == ((), {})
+
+
+PUBLISHED = {
+    "SD 3 medium": (1536, 192, {"blocks": 24}, 2_028_328_000),
+    "SD 3.5 medium": (1536, 384, {"blocks": 24, "rms": True, "dual": 13}, 2_243_171_520),
+    "SD 3.5 large": (2432, 192, {"blocks": 38, "rms": True}, 8_056_627_520),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_models_of_sd3_are_found_by_their_shapes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    width, grid, build, count = PUBLISHED[name]
+    for constant, value in (("WIDTH", width), ("GRID", grid), ("JOINT", 4096)):
+        monkeypatch.setattr(flow, constant, value)
+    texts = {**flow.clip_of("clip_l", 768, 12), **flow.clip_of("clip_g", 1280, 32)}
+    layout = {**flow.sd3_layout(pooled=768 + 1280, **build), **flow.vae16(), **texts}
+    found = describe(layout)
+    with torch.device("meta"):
+        module = SD3Transformer2DModel(**found.unet)
+    wanted = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    sources = sd3_sources(wanted, flow.U, found.unet["num_layers"])
+    check("transformer", wanted, sources, layout)
+    check_used(flow.U, (source.name for source in sources.values()), layout)
+    assert sum(parameter.numel() for parameter in module.parameters()) == count
+    assert (found.family, found.native_size, found.vae_scale, found.vae_shift) == ("sd3", 1024, 1.5305, 0.0609)
+
+
+def test_a_transformer_of_other_patches_is_refused(sd3_tensors: State) -> None:
+    layout = {name: tuple(one.shape) for name, one in sd3_tensors.items()}
+    layout[f"{flow.U}x_embedder.proj.weight"] = (flow.WIDTH, 4, 4, 4)
+    with pytest.raises(FormatError, match="squares of 4 latents"):
+        describe(layout)
