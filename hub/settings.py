@@ -215,7 +215,7 @@ SCAN_SECOND_OPINIONS = env.bool("WEIGH_SECOND_OPINIONS", default=True)
 PREVIEWS = env.bool("WEIGH_PREVIEWS", default=True)  # False: nothing is rendered unasked
 RENDER_DEVICE = env("WEIGH_RENDER_DEVICE", default="auto")  # auto, cpu, cuda
 RENDER_GPU = env("WEIGH_GPU", default="")  # the one that this worker uses, as nvidia-smi counts; empty: the first
-RENDER_THREADS = env.int("WEIGH_RENDER_THREADS", default=0)  # of torch on processors; 0: one for each, up to 16
+RENDER_THREADS = env.int("WEIGH_RENDER_THREADS", default=0)  # of torch on processors; 0: all but one, up to 16
 T5_DIR = env("WEIGH_T5_DIR", default="")  # folder with T5's tokenizer.json and encoder, which Flux needs; empty: there is none
 CPU_RENDER_MAX_BYTES = env.int("WEIGH_CPU_RENDER_MAX_BYTES", default=300 * 10**6)  # weights that a worker without a GPU takes on
 RENDER_CACHE_BYTES = env.int("WEIGH_RENDER_CACHE_BYTES", default=30 * 2**30)  # weights that a worker keeps at hand where the store is S3

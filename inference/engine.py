@@ -39,7 +39,10 @@ FRAME_SECONDS = 60.0
 """A child may need so long for one frame, once it has begun it, or to take one."""
 
 MAX_THREADS = 16
-"""Threads of torch on processors: more of them wait for each other at the sizes of previews."""
+"""Threads of torch on processors: more of them wait for each other at the sizes of previews. One processor is left to whoever
+works beside: where one of torch's threads has to wait for its turn, all wait for it (the sample sheet on two busy processors took
+57 CPU seconds with one thread; with two, three of its eleven rows had taken 147).
+"""
 
 CPU_LARGEST_BYTES = 1 << 30
 """Weights that processors take on where nobody says otherwise: a 2 GB model needs minutes a picture there (measured: 10 s a step at 128
@@ -112,7 +115,7 @@ class Engine:
         self._memory = machine_memory()
         self._limits = limits or Limits()
         self._largest = largest_weights
-        threads = threads or min(len(os.sched_getaffinity(0)), MAX_THREADS)
+        threads = threads or min(max(len(os.sched_getaffinity(0)) - 1, 1), MAX_THREADS)
         self._orders = Orders(device, threads, renderer, tuple(readable), int(DATA_SHARE * self._memory), weak)
         self._environment = {**_SECRETS_FREE, "OMP_NUM_THREADS": str(threads), **(environment or {})}
         if gpu:

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=0, help="of processors; without it one for each, to 16")
+    parser.add_argument("--threads", type=int, default=0, help="of processors; without it all but one, to 16")
     return parser
 
 
