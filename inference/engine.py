@@ -72,11 +72,10 @@ _SECRETS_FREE = {
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "MALLOC_ARENA_MAX": "2",
     "LOGNAME": "render",
-    **dict.fromkeys(("HOME", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR"), "/proc/nonexistent"),
+    **dict.fromkeys(("HOME", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "TMPDIR"), "/proc/nonexistent"),
+    "TORCHINDUCTOR_CACHE_DIR": "/proc",  # torch makes this folder at its import: it must be there, and nobody can write to it
 }
-"""All of a child's environment, but for its threads, its GPU and what the caller adds: libraries look for caches
-where nobody, not even root, can make a folder (one did, at its import).
-"""
+"""All of a child's environment, but for its threads, its GPU and what the caller adds: libraries look for caches where none can be."""
 
 
 @dataclass(frozen=True, slots=True)

