@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inference import mergewords
-from inference.mergeinputs import SHOWN_TO_ALL
 from inference.models import Merge, MergeInput
 from registry import queries
 from registry.models import File, Rating, Visibility
@@ -74,19 +73,14 @@ def shown(user: Any, merge: Merge) -> Lineage:
 def _input(user: Any, row: MergeInput, own: bool) -> ShownInput:
     """Who asked for the merge has named its inputs, and is shown those that they may still see."""
     file, label = row.file, mergewords.label(row.role)
-    if file is not None and (_may_see(user, file) if own else _is_led_to(user, file, max(Rating))):
+    if file is not None and (queries.may_see_file(user, file) if own else _is_led_to(user, file, max(Rating))):
         return ShownInput(row.role, label, row.sha256, file, file.name)
     unlisted = file is not None and file.version.entry.visibility == Visibility.UNLISTED
     return ShownInput(row.role, label, "" if unlisted else row.sha256[:SHORT])
-
-
-def _may_see(user: Any, file: File) -> bool:
-    seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, file.version.entry)
-    return seen and queries.may_read_version(user, file.version)
 
 
 def _is_led_to(user: Any, file: File, cap: int) -> bool:
     """Whether a page may lead this user to a file unasked: to what is listed, not to what is only for those who were told."""
     entry = file.version.entry
     listed = entry.visibility == Visibility.PUBLIC and entry.rating <= cap
-    return _may_see(user, file) and (listed or queries.may_edit(user, entry))
+    return queries.may_see_file(user, file) and (listed or queries.may_edit(user, entry))

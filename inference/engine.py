@@ -109,8 +109,8 @@ class Engine:
         weak: bool = False,
         renderer: str = RENDERER,
     ) -> None:
-        """`device` is "auto", "cpu" or "cuda"; `gpu` the index of the card, as nvidia-smi counts; `threads` of torch (0: as many as there
-        are cores, to 16); `largest_weights` in bytes (0: by the device's memory); `readable` folders that the renderer may read beside the
+        """`device` is "auto", "cpu" or "cuda"; `gpu` the index of the card, as nvidia-smi counts; `threads` of torch (0: all but one of
+        the cores, to 16); `largest_weights` in bytes (0: by the device's memory); `readable` folders that the renderer may read beside the
         installed libraries, named to it in `environment` (never a secret); `weak` lets it run where no lock keeps it off the network.
         """
         self._memory = machine_memory()

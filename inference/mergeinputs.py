@@ -9,12 +9,9 @@ from functools import cached_property
 from inference.weights.recipe import twin_recipe
 from registry import queries
 from registry.formats.directory import TensorDirectory
-from registry.lifecycle import FileState
 from registry.models import Blob, File, Role, TensorIndex, User
 from registry.refusals import Refusal
 
-SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
-"""States in which readers see a file of somebody else."""
 CONTAINER = "safetensors"
 MAX_TENSORS = 60_000
 """Of all inputs together. A request plans its merge before it answers, and 21,000 tensors take a second; an SDXL checkpoint has 2,500."""
@@ -84,9 +81,7 @@ def check_counts(inputs: Iterable[Input]) -> None:
 
 
 def _readable(user: User, file: File) -> bool:
-    version = file.version
-    seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, version.entry)
-    return seen and user.is_active and queries.may_read_version(user, version)
+    return user.is_active and queries.may_see_file(user, file)
 
 
 def checked(given: Input) -> Input:

@@ -102,13 +102,9 @@ def _file_name(given: str, model: str, plan: MergePlan) -> str:
 
 def cancel(merge: Merge) -> Merge:
     """End a merge that waits or runs; its worker learns it within a second or two and leaves nothing. Raises `NoMerge` where it is over."""
-    for _ in range(3):
-        if merge.state not in OPEN:
-            break
-        try:
-            return lifecycle.advance(merge, MergeState.CANCELLED)
-        except lifecycle.LostRace:
-            merge.refresh_from_db()
+    ended = lifecycle.cancel(merge, MergeState.CANCELLED, OPEN)
+    if ended is not None:
+        return ended
     raise NoMerge("merge:over", f"This merge is {merge.state} already: there is nothing to cancel.")
 
 

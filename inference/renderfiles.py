@@ -16,7 +16,6 @@ from inference.weights.recipe import twin_recipe
 from registry import panel, queries
 from registry.formats.directory import TensorDirectory
 from registry.identify import fitting
-from registry.lifecycle import FileState
 from registry.models import Blob, File, Role, User, Version
 from registry.names import stem_of
 from registry.refusals import Refusal
@@ -31,7 +30,6 @@ ROLES = {
     "hypernetwork": jobs.HYPERNETWORK,
 }
 """Kind that the tensors prove -> what the file is to a render. Of every other kind the hub makes no pictures."""
-SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
 
 
 class NoWeights(Refusal):
@@ -175,10 +173,8 @@ def _version(user: User, pk: Any) -> Weights | None:
 
 
 def readable_by(user: User, file: File) -> bool:
-    """Whether this person may see a file: the rules of `registry.queries`, and what is not ready only for who may change it."""
-    version = file.version
-    seen = file.state in SHOWN_TO_ALL or queries.may_edit(user, version.entry)
-    return seen and user.is_active and queries.may_read_version(user, version)
+    """Whether this person may see a file, and has an account that is not closed."""
+    return user.is_active and queries.may_see_file(user, file)
 
 
 def checked(file: File) -> Weights:

@@ -125,13 +125,9 @@ def prediction_of(version: Version) -> str | None:
 
 def cancel(render: Render) -> Render:
     """End a render that waits or runs; its worker learns it within two seconds. Finished pictures stay. Raises `NoRender` (409)."""
-    for _ in range(3):
-        if render.state not in OPEN:
-            break
-        try:
-            return lifecycle.advance(render, RenderState.CANCELLED)
-        except lifecycle.LostRace:
-            render.refresh_from_db()
+    ended = lifecycle.cancel(render, RenderState.CANCELLED, OPEN)
+    if ended is not None:
+        return ended
     raise NoRender("render:over", f"This render is {render.state} already: there is nothing to cancel.", 409)
 
 

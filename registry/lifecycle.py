@@ -6,6 +6,7 @@ a worker that comes back from the dead, a message that came twice. What a state 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -219,6 +220,18 @@ def renew(row: Row) -> None:
 def fail(row: Row, code: str, sentence: str) -> Row:
     """Give up on a row with a code for programs and a sentence for people."""
     return advance(row, row.LIFE.failed, error_code=code, error=sentence)
+
+
+def cancel(row: Row, to: str, while_in: Collection[str]) -> Row | None:
+    """End a row that is in one of these states; None where it is over. Whoever moves it meanwhile delays that, and does not prevent it."""
+    for _ in range(3):
+        if row.state not in while_in:
+            break
+        try:
+            return advance(row, to)
+        except LostRace:
+            row.refresh_from_db()
+    return None
 
 
 def retry(row: Row, to: str) -> Row:

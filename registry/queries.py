@@ -44,6 +44,16 @@ def may_read_version(user: Any, version: Version) -> bool:
     return may_read(user, version.entry) and version.status != Status.DRAFT
 
 
+SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
+"""States in which readers see a file; its unfinished and failed attempts are its creator's own business."""
+
+
+def may_see_file(user: Any, file: File) -> bool:
+    """Whether this user may know of a file: its version is theirs to read, and it is far enough or theirs to change."""
+    seen = file.state in SHOWN_TO_ALL or may_edit(user, file.version.entry)
+    return seen and may_read_version(user, file.version)
+
+
 def listed() -> QuerySet[Entry]:
     """Entries that browsing shows: public, alive, with something published."""
     return Entry.objects.filter(visibility=Visibility.PUBLIC, deleted_at=None, live=True)

@@ -24,6 +24,14 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **own, **more}
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _with_database(url: str, name: str) -> str:
     """The same server, another database: `postgresql://hub@/hub?host=...` -> `postgresql://hub@/NAME?host=...`."""
     before, _, query = url.partition("?")

@@ -8,11 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
 from registry import queries
-from registry.lifecycle import FileState
 from registry.models import Entry, File, Version
-
-SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
-"""States in which visitors see a file; its unfinished and failed attempts are its creator's own business."""
 
 
 def entry_or_404(request: HttpRequest, **where: Any) -> Entry:
@@ -33,9 +29,7 @@ def version_or_404(request: HttpRequest, pk: int) -> Version:
 def file_or_404(request: HttpRequest, pk: int) -> File:
     """A file whose version this visitor may read."""
     file = File.objects.select_related("version__entry__owner", "blob", "source").filter(pk=pk).first()
-    if file is None or not queries.may_read_version(request.user, file.version):
-        raise Http404
-    if file.state not in SHOWN_TO_ALL and not queries.may_edit(request.user, file.version.entry):
+    if file is None or not queries.may_see_file(request.user, file):
         raise Http404
     return file
 

@@ -85,7 +85,7 @@ def assemble(entry: Entry, wanted: int | None, may_edit: bool) -> ModelPage:
     page = ModelPage(entry, [version for version in versions if may_edit or not version.deleted_at or version is chosen], chosen, may_edit)
     if chosen is None:
         return page
-    page.rows = filelist.rows_of(chosen, None if may_edit else access.SHOWN_TO_ALL)
+    page.rows = filelist.rows_of(chosen, None if may_edit else queries.SHOWN_TO_ALL)
     page.detected = filelist.detected_base(page.rows)
     page.contradictions = agreements.contradictions(chosen, [row.file for row in page.rows])
     page.licence = words.licence(entry)

@@ -23,6 +23,7 @@ from inference.diffusion.server import Orders
 from inference.engine import Engine, EngineTrouble, Limits
 from registry.formats.errors import FormatError
 from registry.sandbox.parent import ROOT, Cancelled
+from tests.processes import is_alive
 from tests.registry.sandbox.machine import on_linux
 
 pytestmark = on_linux
@@ -86,14 +87,6 @@ def trouble(engine: Engine, fd: int, prompt: str, **options: Any) -> EngineTroub
         engine.render(job(prompt), [fd], options.pop("heard", lambda _: None), **options)
     assert engine.pid is None
     return caught.value
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:

@@ -14,7 +14,7 @@ from registry import catalog, lifecycle
 from registry.models import Blob, File, Version
 from tests.factories import VersionFactory
 from tests.intake import drain, upload_path
-from tests.renderable import checkpoint_shapes, file_of, lora_shapes, made, planned, specs, worker
+from tests.renderable import checkpoint_shapes, file_of, made, planned, specs, worker
 from tests.tiny import plain_checkpoint
 
 pytestmark = pytest.mark.django_db
@@ -23,18 +23,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def unasked(settings: Any) -> None:
     settings.PREVIEWS = True
-
-
-@pytest.fixture
-def base(creator: Any) -> File:
-    return file_of(creator, checkpoint_shapes(), name="lantern.safetensors", version={"trigger_words": ["lanternlight"]})
-
-
-@pytest.fixture
-def lora(creator: Any, base: File) -> File:
-    file = file_of(creator, lora_shapes(), name="ink.safetensors", version={"trigger_words": ["inkwash", "ink wash painting"]})
-    previews.configure(file.version, base=base.version)
-    return file
 
 
 def test_status_follows_a_render_through_its_life(base: File) -> None:

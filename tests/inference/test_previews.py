@@ -24,18 +24,6 @@ def unasked(settings: Any) -> None:
     settings.PREVIEWS = True
 
 
-@pytest.fixture
-def base(creator: Any) -> File:
-    return file_of(creator, checkpoint_shapes(), name="lantern.safetensors", version={"trigger_words": ["lanternlight"]})
-
-
-@pytest.fixture
-def lora(creator: Any, base: File) -> File:
-    file = file_of(creator, lora_shapes(), name="ink.safetensors", version={"trigger_words": ["inkwash", "ink wash painting"]})
-    previews.configure(file.version, base=base.version)
-    return file
-
-
 def test_a_checkpoint_gets_the_standard_six_with_its_trigger_words(base: File) -> None:
     render = planned(base)
     assert (render.purpose, render.state, render.owner, render.base) == ("preview", "wanted", base.version.entry.owner, None)

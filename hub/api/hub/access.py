@@ -8,7 +8,6 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.request import Request
 
-from hub.api.hub.answers import SHOWN_TO_ALL
 from registry import queries
 from registry.models import Entry, File, Upload, Version
 
@@ -54,11 +53,8 @@ def version_to_change(request: Request, pk: int) -> Version:
 def file_to_read(request: Request, pk: int) -> File:
     rows = queries.files_with_blobs().select_related("version__entry__owner", "blob")
     file = rows.filter(pk=pk).first()
-    hidden = NotFound("There is no such file, or it is not yours to see.")
-    if file is None or not queries.may_read_version(request.user, file.version):
-        raise hidden
-    if file.state not in SHOWN_TO_ALL and not queries.may_edit(request.user, file.version.entry):
-        raise hidden
+    if file is None or not queries.may_see_file(request.user, file):
+        raise NotFound("There is no such file, or it is not yours to see.")
     return file
 
 

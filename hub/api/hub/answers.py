@@ -13,16 +13,13 @@ from registry import agreements, queries, staging
 from registry.lifecycle import FileState
 from registry.models import Entry, File, Subject, Upload, Version
 
-SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
-"""States in which readers see a file; its unfinished and failed attempts are its creator's own business."""
-
 
 def shown_files(version: Version, user: Any) -> list[File]:
     """The files of a version that this user sees."""
     files = list(queries.files_with_blobs().filter(version=version))
     if queries.may_edit(user, version.entry):
         return files
-    return [file for file in files if file.state in SHOWN_TO_ALL]
+    return [file for file in files if file.state in queries.SHOWN_TO_ALL]
 
 
 class Problem(serializers.Serializer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -11,8 +10,9 @@ from pathlib import Path
 import torch
 
 from inference.diffusion.loading import Model, load_model
-from inference.diffusion.weightfile import WeightFile, open_weights
+from inference.diffusion.weightfile import WeightFile
 from tests import diffusion_models
+from tests.opened_weights import opened
 
 State = dict[str, torch.Tensor]
 torch.set_num_threads(1)
@@ -47,14 +47,6 @@ def _loaded(family: str) -> Model:
         path = makers[family](Path(folder) / "model.safetensors")
         with opened(path) as weights:
             return load_model(weights, device="cpu", dtype=torch.float32, prediction="epsilon" if family == "sd2" else None)
-
-
-def opened(path: Path) -> WeightFile:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return open_weights(fd)
-    finally:
-        os.close(fd)
 
 
 def given(folder: Path, state: State, metadata: Mapping[str, str] | None = None, name: str = "addon") -> WeightFile:

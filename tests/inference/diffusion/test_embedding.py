@@ -14,7 +14,8 @@ from inference.weights.convert import convert
 from inference.weights.recipe import Recipe
 from registry.formats.errors import FormatError
 from tests import tiny as files
-from tests.inference.diffusion.addon_files import State, given, numbers, opened, tiny
+from tests.inference.diffusion.addon_files import State, given, numbers, tiny
+from tests.opened_weights import opened
 
 
 def twin(folder: Path, content: object) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +14,11 @@ from diffusers.loaders import single_file_utils as theirs
 from inference.diffusion import loading
 from inference.diffusion.families import describe
 from inference.diffusion.loading import Model, default_dtype, load_model, load_vae, vae_dtype
-from inference.diffusion.weightfile import WeightFile, open_weights
+from inference.diffusion.weightfile import WeightFile
 from registry.formats.errors import FormatError
 from samples.layout import Widths, ema_name, vae
 from tests import diffusion_models as M
+from tests.opened_weights import opened
 
 Change = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
 
@@ -48,14 +48,6 @@ def states() -> dict[str, M.State]:
 def model(folder: Path, states: dict[str, M.State]) -> Model:
     """The SD 1.x model; nobody changes it."""
     return loaded(folder / "shared.safetensors", states["sd1"])
-
-
-def opened(path: Path) -> WeightFile:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return open_weights(fd)
-    finally:
-        os.close(fd)
 
 
 def loaded(path: Path, state: M.State, metadata: dict[str, str] | None = None, **options: Any) -> Model:

@@ -11,7 +11,8 @@ from inference.diffusion.lora import Patch, load_lora
 from inference.diffusion.patching import applied
 from registry.formats.errors import FormatError
 from tests import diffusion_models
-from tests.inference.diffusion.addon_files import PLACES, differences, given, layer, lora_of, opened, originals, tiny, weight_of
+from tests.inference.diffusion.addon_files import PLACES, differences, given, layer, lora_of, originals, tiny, weight_of
+from tests.opened_weights import opened
 
 CONV = PLACES["3x3"][0]
 

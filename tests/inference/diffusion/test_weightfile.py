@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from inference.diffusion.families import MAX_TENSORS
-from inference.diffusion.weightfile import WeightFile, open_weights
 from registry.formats.errors import FormatError
+from tests.opened_weights import opened
 
 NUMBERS = torch.arange(24, dtype=torch.float32).reshape(4, 6)
-
-
-def opened(path: Path) -> WeightFile:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return open_weights(fd)
-    finally:
-        os.close(fd)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 
 from registry.sandbox import parent
 from registry.sandbox.parent import Cancelled, run_child
+from tests.processes import is_alive
 from tests.registry.sandbox.machine import on_linux
 
 pytestmark = on_linux
@@ -30,14 +31,6 @@ def ask(entry: str, *arguments: str, **wanted: Any) -> dict[str, Any]:
     found = json.loads(answer or b"")
     assert isinstance(found, dict)
     return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_orders_of_any_length_arrive_whole() -> None:
