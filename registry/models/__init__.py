@@ -1,6 +1,7 @@
 """The registry's tables, gathered so that callers write `from registry.models import Entry`."""
 
 from registry.models.catalog import CommercialUse, DownloadCount, Entry, KeptDeclaration, Kind, Status, Subject, Tag, Version, Visibility
+from registry.models.commits import Commit, CommitTag, SmallFile
 from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
@@ -9,6 +10,8 @@ __all__ = [
     "Blob",
     "BlobHash",
     "CommercialUse",
+    "Commit",
+    "CommitTag",
     "DownloadCount",
     "Entry",
     "File",
@@ -18,6 +21,7 @@ __all__ = [
     "Rating",
     "Role",
     "Scope",
+    "SmallFile",
     "Status",
     "Subject",
     "Tag",

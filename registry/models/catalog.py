@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
+from registry.branches import branch_name
 from registry.models.people import Rating, User
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Version(models.Model):
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
     name = models.CharField(max_length=80)
+    branch = models.CharField(max_length=80, editable=False, help_text="Its name where programs speak of branches; never changes.")
     position = models.PositiveIntegerField(default=0, help_text="Lower comes first.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
     base_model = models.CharField(max_length=60, help_text="What the creator declares; what the tensors say is on the file.")
@@ -142,9 +144,17 @@ class Version(models.Model):
             models.Index(fields=["entry", "status", "position"], name="version_of_entry"),
             models.Index(fields=["base_model", "status"], name="version_base"),
         ]
+        constraints = [models.UniqueConstraint(fields=["entry", "branch"], name="version_branch")]
 
     def __str__(self) -> str:
         return f"{self.entry.name} {self.name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Names the branch of a new version."""
+        if not self.branch:
+            taken = set(Version.objects.filter(entry_id=self.entry_id).values_list("branch", flat=True))
+            self.branch = branch_name(self.name, taken)
+        super().save(*args, **kwargs)
 
     @property
     def gone(self) -> bool:

@@ -137,6 +137,7 @@ class File(Living):
 
     version = models.ForeignKey(Version, models.CASCADE, related_name="files")
     name = models.CharField(max_length=255)
+    path = models.CharField(max_length=255, blank=True, help_text="Where it lies in its repository; empty: at the top, under its name.")
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.UPLOADED)
     source = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="derived")
     recipe = models.JSONField(default=dict, blank=True, help_text="How it was derived: keep, precision, converter version.")
