@@ -17,7 +17,8 @@ class Commit(models.Model):
 
     `tree` is a list of rows in the order that clients see, the primary file first. Each has "path", "size" in bytes and "oid" (git's
     blob id; of the pointer where the bytes are stored by SHA-256). Stored files have "sha256" and "file" (id of the `File`) besides;
-    rows without them are texts, kept under their oid in `SmallFile`.
+    rows without them are texts, stored under their oid in `SmallFile`; "kept": true marks what its creator wrote. A tree never changes;
+    `stamp` and nothing else may be renewed.
     """
 
     sha = models.CharField(max_length=40, unique=True)
