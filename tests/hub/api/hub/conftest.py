@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+import yaml
+from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from registry.models import Token
@@ -14,6 +17,14 @@ def client_of(user: Any, scope: str = "write") -> APIClient:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {Token.issue(user, 'tests', scope)[1]}")
     return client
+
+
+@pytest.fixture(scope="session")
+def described() -> dict[str, Any]:
+    """The API's own description, which drf-spectacular makes without a warning."""
+    out = StringIO()
+    call_command("spectacular", "--fail-on-warn", "--validate", stdout=out)
+    return dict(yaml.safe_load(out.getvalue()))
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from django.core.management import call_command
 from rest_framework.test import APIClient
 from safetensors import safe_open
 
@@ -26,14 +23,6 @@ from tests.tiny import lora_safetensors, plain_checkpoint, vae_safetensors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADDRESS = "/api/hub/merges"
-
-
-@pytest.fixture(scope="module")
-def described() -> dict[str, Any]:
-    """The API's own description."""
-    out = StringIO()
-    call_command("spectacular", stdout=out)
-    return dict(yaml.safe_load(out.getvalue()))
 
 
 @pytest.fixture

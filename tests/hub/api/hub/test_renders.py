@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from typing import Any
 
 import pytest
-import yaml
-from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from inference.models import PreviewSettings, Purpose, Render
@@ -19,14 +16,6 @@ from tests.pictures import drafted_weights, published_weights, renderable_weight
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/hub/renders"
-
-
-@pytest.fixture(scope="module")
-def described() -> dict[str, Any]:
-    """The API's own description."""
-    out = StringIO()
-    call_command("spectacular", stdout=out)
-    return dict(yaml.safe_load(out.getvalue()))
 
 
 @pytest.fixture
