@@ -53,8 +53,8 @@ class ListQuery:
 
 def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
     """Raises `ApiError` 400 naming the parameter and what it may be, 401 for one that needs a user, 429 for too deep a page."""
-    given = _without_nul(given)
-    limit, page = _number(given, "limit", MAX_LIMIT, 0, MAX_LIMIT), _page(given)
+    given = without_nul(given)
+    limit, page = whole_number(given, "limit", MAX_LIMIT, 0, MAX_LIMIT), page_number(given)
     cursor, query = given.get("cursor", ""), (given.get("query") or "").strip()[:200]
     if page is not None and not cursor:
         if query:
@@ -70,20 +70,20 @@ def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
         cursor=cursor,
         query=query,
         tag=(given.get("tag") or given.get("tagname") or "").strip().lower(),
-        username=_username(given.get("username", "")),
-        types=_names(given, "types", vocabulary.MODEL_TYPES),
-        base_models=tuple(_several(given, "baseModels")),
-        ids=_ids(given, "ids"),
-        version_ids=_ids(given, "modelVersionIds"),
-        formats=_names(given, "fileFormats", vocabulary.FORMATS),
-        availability=_names(given, "availability", vocabulary.AVAILABILITIES),
-        commercial_use=_names(given, "allowCommercialUse", vocabulary.COMMERCIAL_USES),
-        licence={column: flag for key, column in LICENCE_FLAGS.items() if (flag := _flag(given, key)) is not None},
+        username=username_of(given.get("username", "")),
+        types=several_of(given, "types", vocabulary.MODEL_TYPES),
+        base_models=tuple(several(given, "baseModels")),
+        ids=id_list(given, "ids"),
+        version_ids=id_list(given, "modelVersionIds"),
+        formats=several_of(given, "fileFormats", vocabulary.FORMATS),
+        availability=several_of(given, "availability", vocabulary.AVAILABILITIES),
+        commercial_use=several_of(given, "allowCommercialUse", vocabulary.COMMERCIAL_USES),
+        licence={column: flag for key, column in LICENCE_FLAGS.items() if (flag := yes_or_no(given, key)) is not None},
         sort=one_of(given, "sort", vocabulary.SORTS, "Highest Rated"),
         period=one_of(given, "period", tuple(vocabulary.PERIOD_DAYS), "AllTime"),
-        nsfw=bool(_flag(given, "nsfw")),
-        primary_only=bool(_flag(given, "primaryFileOnly")),
-        favourites=bool(_flag(given, "favorites")) or bool(_flag(given, "hidden")),
+        nsfw=bool(yes_or_no(given, "nsfw")),
+        primary_only=bool(yes_or_no(given, "primaryFileOnly")),
+        favourites=bool(yes_or_no(given, "favorites")) or bool(yes_or_no(given, "hidden")),
     )
 
 
@@ -94,14 +94,14 @@ def read_id(text: str, what: str) -> int:
     return int(text)
 
 
-def _without_nul(given: QueryDict) -> QueryDict:
+def without_nul(given: QueryDict) -> QueryDict:
     """PostgreSQL's text cannot hold NUL, so nothing that holds one can match."""
     if not any("\x00" in value for _, values in given.lists() for value in values):
         return given
     raise ApiError(400, "A parameter holds a NUL character.")
 
 
-def _several(given: QueryDict, key: str) -> list[str]:
+def several(given: QueryDict, key: str) -> list[str]:
     """Every value of `key`, `key[]` or `key[0]`, repeated or joined by commas."""
     keys = [name for name in given if name == key or re.fullmatch(re.escape(key) + r"\[\d*\]", name)]
     values = [part.strip() for name in keys for value in given.getlist(name) for part in value.split(",")]
@@ -115,8 +115,8 @@ def _one_of(value: str, key: str, allowed: Iterable[str]) -> str:
     return found
 
 
-def _names(given: QueryDict, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_one_of(value, key, allowed) for value in _several(given, key))
+def several_of(given: QueryDict, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_one_of(value, key, allowed) for value in several(given, key))
 
 
 def one_of(given: QueryDict, key: str, allowed: tuple[str, ...], default: str = "") -> str:
@@ -125,8 +125,8 @@ def one_of(given: QueryDict, key: str, allowed: tuple[str, ...], default: str = 
     return _one_of(value, key, allowed) if value else default
 
 
-def _ids(given: QueryDict, key: str) -> tuple[int, ...] | None:
-    values = _several(given, key)
+def id_list(given: QueryDict, key: str) -> tuple[int, ...] | None:
+    values = several(given, key)
     if not values:
         return None
     if not all(re.fullmatch(r"\d{1,18}", value, re.ASCII) for value in values):
@@ -134,7 +134,7 @@ def _ids(given: QueryDict, key: str) -> tuple[int, ...] | None:
     return tuple(number for number in map(int, values[:MAX_PAGED_ITEMS]) if number <= MAX_ID)
 
 
-def _number(given: QueryDict, key: str, default: int, low: int, high: int) -> int:
+def whole_number(given: QueryDict, key: str, default: int, low: int, high: int) -> int:
     text = (given.get(key) or "").strip()
     if not text:
         return default
@@ -143,11 +143,11 @@ def _number(given: QueryDict, key: str, default: int, low: int, high: int) -> in
     return int(text)
 
 
-def _page(given: QueryDict) -> int | None:
-    return _number(given, "page", 1, 1, 10**9) if (given.get("page") or "").strip() else None
+def page_number(given: QueryDict) -> int | None:
+    return whole_number(given, "page", 1, 1, 10**9) if (given.get("page") or "").strip() else None
 
 
-def _flag(given: QueryDict, key: str) -> bool | None:
+def yes_or_no(given: QueryDict, key: str) -> bool | None:
     if key not in given:
         return None
     text = given.get(key, "").strip().lower()
@@ -156,7 +156,7 @@ def _flag(given: QueryDict, key: str) -> bool | None:
     return text in TRUE
 
 
-def _username(text: str) -> str:
+def username_of(text: str) -> str:
     """As the site does it: the first space is an underscore, what no name can hold is dropped."""
     return re.sub(r"[^A-Za-z0-9_-]", "", text.strip().replace(" ", "_", 1)).lower()
 
