@@ -23,13 +23,13 @@ from registry.formats.window import Window
 
 def write_config(checkpoint: Path, folder: Path) -> Path:
     """A diffusers folder without weights for an SD 1.x checkpoint, as `from_single_file(config=...)` takes it."""
-    from inference.diffusion.tokenizer import _file, _vocabulary
+    from inference.diffusion.vocabulary import installed
 
     with checkpoint.open("rb") as file:
         directory = read_safetensors(Window(file))
     found = describe({str(tensor.path[0]): tensor.shape for tensor in directory.tensors})
     (encoder,) = found.text_encoders
-    vocabulary, merges = _vocabulary(_file())
+    vocabulary, merges = installed()
     parts = {
         "unet": ("diffusers", "UNet2DConditionModel"),
         "vae": ("diffusers", "AutoencoderKL"),

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from inference.diffusion import tokenizer
-from inference.diffusion.tokenizer import ClipTokenizer, VocabularyMissing
+from inference.diffusion import vocabulary
+from inference.diffusion.tokenizer import ClipTokenizer
+from inference.diffusion.vocabulary import VocabularyMissing, installed
 
 
 def test_known_numbers() -> None:
@@ -40,8 +41,8 @@ TEXTS = [
 def test_awkward_texts_give_what_transformers_gives() -> None:
     from transformers import CLIPTokenizer
 
-    vocabulary, merges = tokenizer._vocabulary(tokenizer._file())
-    theirs = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+    tokens, merges = installed()
+    theirs = CLIPTokenizer(vocab=tokens, merges=merges, model_max_length=77)
     dice = random.Random(5)
     letters = "abcXYZ 0123,.:;()[]'\"<>|_-éßñ日本🎨\n"
     texts = TEXTS + ["".join(dice.choice(letters) for _ in range(40)) for _ in range(200)]
@@ -59,12 +60,12 @@ def test_many_texts_at_once_are_the_same_as_one_by_one() -> None:
 
 
 def test_another_vocabulary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer, "SHA256", "0" * 64)
+    monkeypatch.setattr(vocabulary, "SHA256", "0" * 64)
     with pytest.raises(VocabularyMissing):
-        tokenizer._vocabulary(tokenizer._file())
+        installed.__wrapped__()
 
 
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer, "PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(vocabulary, "PACKAGE", "no_such_package_at_all")
     with pytest.raises(VocabularyMissing):
-        tokenizer._file()
+        installed.__wrapped__()
