@@ -1,0 +1,99 @@
+"""The objects of this protocol: repositories, files of a tree, commits. Made of rows that others have read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from hub.api.huggingface import generated, tags, trees
+from hub.api.huggingface.answers import iso
+from hub.api.huggingface.repositories import repo_id
+from hub.api.huggingface.security import file_status
+from registry.commits import Row, lfs_pointer
+from registry.models import Commit, Entry, File, Version, Visibility
+
+Shape = dict[str, Any]
+ALWAYS = ("_id", "id", "modelId")
+"""Keys that are sent whatever `expand` asks for."""
+
+
+def repository(entry: Entry) -> Shape:
+    """What is known of an entry without looking into a tree."""
+    name = repo_id(entry)
+    return {
+        "_id": f"{entry.pk:024x}",
+        "id": name,
+        "modelId": name,
+        "author": entry.owner.username,
+        "lastModified": iso(entry.updated_at),
+        "createdAt": iso(entry.created_at),
+        "private": entry.visibility == Visibility.PRIVATE,
+        "gated": False,
+        "disabled": False,
+        "downloads": entry.download_count,
+        "downloadsAllTime": entry.download_count,
+        "likes": 0,
+        "trendingScore": 0,
+        "tags": tags.tags_of(entry),
+        "pipeline_tag": tags.task_of(entry),
+        "library_name": tags.library_of(entry),
+    }
+
+
+def with_tree(shape: Shape, version: Version, commit: Commit, *, blobs: bool = False) -> Shape:
+    """The same with what a tree says: its sha, its files, its card. The date is the tree's where that is newer."""
+    newest = max(shape["lastModified"], iso(commit.created_at))
+    siblings = [_sibling(row, blobs=blobs) for row in commit.tree]
+    stored = sum(row["size"] for row in commit.tree)
+    card = {"cardData": generated.card_data(version), "siblings": siblings, "usedStorage": stored}
+    return {**shape, "sha": commit.sha, "lastModified": newest, **card, "spaces": []}
+
+
+def _sibling(row: Row, *, blobs: bool) -> Shape:
+    shape: Shape = {"rfilename": row["path"]}
+    if blobs:
+        shape |= {"size": row["size"], "blobId": row["oid"]}
+        if "sha256" in row:
+            shape["lfs"] = {"sha256": row["sha256"], "size": row["size"], "pointerSize": _pointer_size(row)}
+    return shape
+
+
+def _pointer_size(row: Row) -> int:
+    return len(lfs_pointer(row["sha256"], row["size"]))
+
+
+def only(shape: Shape, wanted: Collection[str]) -> Shape:
+    """The keys that `expand` names; everything where it names none."""
+    return {key: value for key, value in shape.items() if key in ALWAYS or key in wanted} if wanted else shape
+
+
+def security_status(files: Iterable[tuple[str, File | None]]) -> Shape:
+    """`securityRepoStatus` of (path, file) pairs: which of them are not plainly safe."""
+    found = [(path, file_status(file)["status"]) for path, file in files]
+    issues = [{"path": path, "level": status} for path, status in found if status != "safe"]
+    return {"scansDone": not any(status == "queued" for _, status in found), "filesWithIssues": issues}
+
+
+def tree_file(row: Row) -> Shape:
+    shape: Shape = {"type": "file", "oid": row["oid"], "size": row["size"], "path": row["path"]}
+    if "sha256" in row:
+        shape["lfs"] = {"oid": row["sha256"], "size": row["size"], "pointerSize": _pointer_size(row)}
+    return shape
+
+
+def expanded(shape: Shape, row: Row, last: Commit, files: Mapping[int, File]) -> Shape:
+    """A tree's file with the commit that brought it, and the state of its scan."""
+    scan = file_status(files.get(row.get("file", 0)))
+    return {**shape, "lastCommit": {"id": last.sha, "title": last.title, "date": iso(last.created_at)}, "securityFileStatus": scan}
+
+
+def tree_folder(path: str, rows: Iterable[Row]) -> Shape:
+    """A folder; git would name it by a tree object, of which the hub has none: the same files give the same id."""
+    oid = hashlib.sha1("".join(f"{row['path']}\0{row['oid']}\n" for row in rows).encode(), usedforsecurity=False).hexdigest()
+    return {"type": "directory", "oid": oid, "size": 0, "path": path}
+
+
+def commit(row: Commit) -> Shape:
+    authors = [{"user": trees.author_name(row)}]
+    return {"id": row.sha, "title": row.title, "message": row.message, "authors": authors, "date": iso(row.created_at)}
