@@ -93,10 +93,11 @@ def serve(request: HttpRequest, file_id: int, name: str) -> HttpResponse:
     file = File.objects.select_related("blob", "version__entry").filter(pk=file_id).first()
     if file is None or not file.downloadable or file.version.gone or (audience == EVERYBODY and not _open_to_everybody(file)):
         return _refuse(410, "This file may no longer be downloaded.")
-    return _bytes_of(file, disposition)
+    return bytes_of(file, disposition)
 
 
-def _bytes_of(file: File, disposition: str) -> HttpResponse:
+def bytes_of(file: File, disposition: str) -> HttpResponse:
+    """The answer that names a file's bytes on this disk for the layer below; the caller has asked whether they may be had."""
     blob = file.blob
     if blob is None or storage.on_disk() is None or not storage.exists(blob):
         log.error("the bytes of file %s (%s) are not in the store, or not as many as were hashed", file.pk, file.sha256)
