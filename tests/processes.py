@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def environment(data: Path, **more: str) -> dict[str, str]:
     """The environment of a child over the test's own database and, under `data`, its stores."""
-    url = _with_database(os.environ["DATABASE_URL"], str(connection.settings_dict["NAME"]))
+    url = with_database(os.environ["DATABASE_URL"], str(connection.settings_dict["NAME"]))
     own = {"DATABASE_URL": url, "WEIGH_DATA": str(data), "WEIGH_STORAGE": "local", "WEIGH_PREVIEWS": "0", "PYTHONPATH": str(ROOT)}
     return {**os.environ, **own, **more}
 
@@ -32,7 +32,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _with_database(url: str, name: str) -> str:
+def with_database(url: str, name: str) -> str:
     """The same server, another database: `postgresql://hub@/hub?host=...` -> `postgresql://hub@/NAME?host=...`."""
     before, _, query = url.partition("?")
     return before.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
