@@ -1,34 +1,102 @@
-"""The texts that the hub writes into every tree: the model card. What its creator wrote at the same path wins over them.
+"""The texts that the hub writes into every tree: the model card, and for a checkpoint of a known family diffusers' configurations.
 
-Whoever changes what comes out raises `GENERATOR_VERSION`, so that trees are frozen anew.
+What its creator wrote at the same path wins over them. Whoever changes what comes out raises `GENERATOR_VERSION`, so that trees are
+frozen anew.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
-from registry.models import File, Version
+from django.conf import settings
 
-GENERATOR_VERSION = 1
+from hub import pictures
+from hub.api.huggingface import cards, configs, paths
+from hub.api.huggingface.usage import Usage, lines
+from inference import renderfiles
+from inference.diffusion import jobs
+from inference.diffusion.families import VELOCITY, Architecture
+from inference.models import PreviewSettings, Shot
+from registry.formats.errors import FormatError
+from registry.models import File, Kind, Version
+from registry.refusals import Refusal
+
+GENERATOR_VERSION = 2
+MAX_LOOKED_AT = 24
+MAX_TRIED = 3
+"""Checkpoints of a version whose tensors are looked at for configurations; variants of one model have the same shapes."""
+ANYWHERE = "https://ADDRESS-OF-THIS-HUB"
+CONFIGURED = "The folders beside it hold configurations without weights, in diffusers' layout: with `config=` nothing else is fetched."
+NO_TOKENIZER = "The tokenizers are not among them: this hub was installed without CLIP's vocabulary."
 
 
 def texts(version: Version, files: list[File]) -> dict[str, bytes]:
-    """Path -> content of every text that the hub writes for these downloadable files of a version."""
-    return {"README.md": _readme(version).encode()}
+    """Path -> content of every text that the hub writes for these downloadable files of a version. Blobs are expected to be loaded."""
+    places = paths.assign(files)
+    placed = [(places[file.pk], file) for file in paths.ordered(files)]
+    architecture = architecture_of(version, placed)
+    layout = configs.layout(architecture) if architecture else {}
+    usage = lines(_usage(version, placed, configs.PIPELINES.get(architecture.family, "") if architecture else ""))
+    notes = [CONFIGURED] if layout else []
+    notes += [NO_TOKENIZER] if layout and not configs.has_tokenizers() else []
+    card = cards.readme(version, placed, usage, samples(version), notes)
+    return {"README.md": card.encode(), **layout}
 
 
 def card_data(version: Version) -> dict[str, Any]:
-    """The card's metadata, as clients read it from the head of README.md and from `cardData`."""
-    entry = version.entry
-    data: dict[str, Any] = {"license": entry.spdx.lower() or "other", "tags": [*entry.tags.values_list("name", flat=True)]}
-    if version.trigger_words:
-        data["instance_prompt"] = ", ".join(version.trigger_words)
-    return data
+    """The card's metadata as `cardData` shows it: that of README.md without pictures. No query where entry and tags are loaded."""
+    return cards.card_data(version)
 
 
-def _readme(version: Version) -> str:
+def architecture_of(version: Version, placed: Iterable[tuple[str, File]]) -> Architecture | None:
+    """What the version's checkpoint is, by names and shapes as the scan wrote them down; None for what is none or not known."""
+    if version.entry.kind != Kind.CHECKPOINT:
+        return None
+    files = [file for _, file in placed if file.blob and file.blob.container == renderfiles.CONTAINER]
+    whole = [file for file in files if file.blob and file.blob.detected.get("kind") == "checkpoint"]
+    for file in whole[:MAX_TRIED]:
+        try:
+            return _described(version, renderfiles.Weights(file, jobs.CHECKPOINT))
+        except (FormatError, Refusal):
+            continue
+    return None
+
+
+def _described(version: Version, weights: renderfiles.Weights) -> Architecture:
+    """A person's word on the prediction comes first: the owner's for previews, then "768" in the base model that was declared."""
+    told = PreviewSettings.objects.filter(version=version).values_list("prediction", flat=True).first()
+    found = renderfiles.architecture(weights, told or None)
+    if found.prediction is None and version.base_model.endswith(" 768"):
+        return renderfiles.architecture(weights, VELOCITY)
+    return found
+
+
+def samples(version: Version) -> list[cards.Sample]:
+    """Pictures of the version's newest previews that everybody may see; none where the hub does not know its own address."""
+    if not settings.PUBLIC_URL:
+        return []
+    shots = pictures.shown_to_all().filter(render__version=version, picture__isnull=False)
+    shots = shots.select_related("picture", "render").order_by("-render_id", "place")[:MAX_LOOKED_AT]
+    root = settings.PUBLIC_URL.rstrip("/")
+    found = [
+        cards.Sample(str(shot.spec.get("prompt", "")), root + pictures.original(shot.picture, version.entry.slug))
+        for shot in shots
+        if shot.picture and _acts(shot)
+    ]
+    return found[: cards.MAX_WIDGETS]
+
+
+def _acts(shot: Shot) -> bool:
+    """Whether the version's weights are in the picture: an add-on is also rendered at strength 0, to be compared with."""
+    addons = shot.spec.get("addons") or []
+    return shot.render.base_id is None or any(one.get("strength", 1.0) for one in addons)
+
+
+def _usage(version: Version, placed: list[tuple[str, File]], pipeline: str) -> Usage:
     entry = version.entry
-    # JSON is YAML, and needs no rules about what must be quoted.
-    head = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in card_data(version).items())
-    return f"---\n{head}---\n\n# {entry.name}\n\n{entry.description}\n"
+    path = next((path for path, file in placed if file.blob and file.blob.container == renderfiles.CONTAINER), "")
+    return Usage(
+        f"{entry.owner.username}/{entry.slug}", version.branch, entry.kind, path, settings.PUBLIC_URL.rstrip("/") or ANYWHERE,
+        pipeline, tuple(version.trigger_words), version.weight,
+    )  # fmt: skip
