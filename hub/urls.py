@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from hub.api.civitai import urls as civitai
+from hub.api.huggingface import urls as huggingface
 from hub.downloads import serve
 from hub.health import healthz
 from hub.metrics import metrics
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/download/", include(civitai.fetching)),
     path("files/", include(web.reports)),
     path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
+    path("", include(huggingface)),
     path("", include(web)),
 ]
 

@@ -1,0 +1,129 @@
+"""GET and HEAD /{namespace}/{name}/resolve/{revision}/{path}: one file of a tree. Weights are sent by the layers below, texts from here.
+
+On local disk the address itself answers the bytes. On S3 HEAD is answered here and GET redirects to the bucket, so that a download
+is seen, and counted, by the hub.
+"""
+
+from __future__ import annotations
+
+import re
+from mimetypes import guess_type
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from hub import downloads
+from hub.api.huggingface import paths, trees
+from hub.api.huggingface.answers import EntryNotFound, HubError, Withheld, endpoint
+from hub.api.huggingface.repositories import Place, find_place, repo_id
+from hub.transport import ranges
+from hub.verdicts import reports
+from registry import names, queries, storage
+from registry.catalog import IN_WORK
+from registry.commits import Row
+from registry.counters import count_download
+from registry.models import File, Status, User, Verdict
+
+RESUMED = re.compile(r"bytes=\s*(?:0*[1-9]|-)")
+PENDING_SECONDS = 5
+PENDING = "scan pending: this file is still being examined. It can be fetched as soon as it was found clean."
+TEXT_TYPES = {"json": "application/json", "md": "text/plain", "txt": "text/plain"}
+
+
+@endpoint("GET")
+def resolve(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str, path: str) -> HttpResponse:
+    place = find_place(user, namespace, name, revision)
+    row = trees.find_row(place.commit.tree, path)
+    if row is None:
+        _refuse_held(place, user, path)
+        raise EntryNotFound(place.commit.sha)
+    response = _stored(request, user, place, row) if "file" in row else _text(request, row)
+    response["X-Repo-Commit"] = place.commit.sha
+    return response
+
+
+def _stored(request: HttpRequest, user: User | None, place: Place, row: Row) -> HttpResponse:
+    file = File.objects.select_related("blob", "version__entry__owner").filter(pk=row["file"]).first()
+    if file is None or (file.sha256 and file.sha256 != row["sha256"]):
+        raise EntryNotFound(place.commit.sha)
+    if not file.downloadable:
+        raise _withheld(file, user, place.commit.sha)
+    response = _bytes(request, file, row)
+    response["X-Linked-Etag"] = f'"{row["sha256"]}"'
+    response["X-Linked-Size"] = str(row["size"])
+    if file.blob is not None and file.blob.verdict == Verdict.SUSPICIOUS:
+        response["X-HF-Warning"] = _ascii(
+            f"scan; {file.name}: a moderator released this file although the scan found something unusual. "
+        ) + (f"See {downloads.origin_of(request)}/files/{file.pk}/scan")
+    if request.method == "GET" and place.version.status == Status.PUBLISHED and not RESUMED.match(request.headers.get("Range", "")):
+        count_download(file)
+    return response
+
+
+def _bytes(request: HttpRequest, file: File, row: Row) -> HttpResponse:
+    shown = row["path"].rpartition("/")[2]
+    if storage.on_disk() is not None:
+        return downloads.bytes_of(file, names.attachment(shown))
+    if request.method == "GET":
+        response: HttpResponse = HttpResponseRedirect(downloads.signed_url(request, file, name=shown))
+        response["Cache-Control"] = "no-store"
+    else:
+        response = HttpResponse(content_type="application/octet-stream")
+        response["Content-Length"] = str(row["size"])
+        response["Accept-Ranges"] = "bytes"
+    response["ETag"] = f'"{row["sha256"]}"'
+    return response
+
+
+def _text(request: HttpRequest, row: Row) -> HttpResponse:
+    """A text with ranges. Browsers show it as plain text and run nothing of it: anybody may have written it."""
+    content, etag = trees.read_text(row), f'"{row["oid"]}"'
+    asked = {key.encode(): value.encode("latin-1", "replace") for key, value in (("range", request.headers.get("Range", "")),) if value}
+    known = request.headers.get("If-None-Match")
+    if known:
+        asked[b"if-none-match"] = known.encode("latin-1", "replace")
+    plan = ranges.answer(asked, len(content), etag.encode(), 0.0)
+    body = content[plan.start : plan.start + plan.length]
+    response = HttpResponse(body, status=plan.status, content_type=_text_type(row["path"]))
+    for key, value in plan.headers:
+        if key != b"last-modified":
+            response[key.decode()] = value.decode()
+    response["Content-Disposition"] = (
+        names.attachment(row["path"].rpartition("/")[2]).encode().decode("latin-1").replace("attachment", "inline")
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = downloads.SANDBOX
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _text_type(path: str) -> str:
+    kind = TEXT_TYPES.get(path.rpartition(".")[2].lower())
+    if kind is not None:
+        return f"{kind}; charset=utf-8"
+    guessed = guess_type(path)[0] or ""
+    return guessed if guessed in {"image/png", "image/jpeg", "image/webp"} else "text/plain; charset=utf-8"
+
+
+def _refuse_held(place: Place, user: User | None, path: str) -> None:
+    """Say why a file is withheld that is in no tree any more (or not yet), if this user may know that there is one."""
+    found = File.objects.filter(version=place.version).select_related("blob", "source", "version__entry__owner")
+    files = [file for file in found if queries.may_see_file(user, file)]
+    places = paths.assign(files)
+    held = [file for file in files if path in {places[file.pk], file.name} and not file.downloadable]
+    if held:
+        raise _withheld(held[-1], user, place.commit.sha)
+
+
+def _withheld(file: File, user: User | None, sha: str) -> HubError:
+    """Why this file may not be fetched. Its owner is told to wait while it is being judged; nobody else can make use of that."""
+    if file.state in IN_WORK:
+        if queries.may_edit(user, file.version.entry):
+            return HubError(503, PENDING, "ScanPending", {"Retry-After": str(PENDING_SECONDS), "X-Repo-Commit": sha})
+        return Withheld(PENDING, sha)
+    scan = reports.of_file(file)
+    page = f"{repo_id(file.version.entry)}, file {file.name}"
+    return Withheld(f"{scan.title}: {scan.sentence} ({page}; the whole report is at /files/{file.pk}/scan)", sha)
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
