@@ -80,6 +80,17 @@ def readable_versions(user: Any) -> QuerySet[Version]:
     return versions.filter(rule)
 
 
+def visible_files(user: Any) -> QuerySet[File]:
+    """Files that this user may know of: `may_see_file` as a query."""
+    files = File.objects.filter(version__in=readable_versions(user))
+    if is_moderator(user):
+        return files
+    rule = Q(state__in=SHOWN_TO_ALL)
+    if user and user.is_authenticated:
+        rule |= Q(version__entry__owner=user)
+    return files.filter(rule)
+
+
 def published_versions() -> QuerySet[Version]:
     return Version.objects.filter(status=Status.PUBLISHED, deleted_at=None)
 
@@ -147,12 +158,12 @@ def _prefix_query(text: str) -> SearchQuery | None:
 
 
 def blobs_by_hash(value: str) -> QuerySet[Blob]:
-    """Blobs with this hash of any kind, any case, `0x` tolerated; prefixes of SHA256 and AutoV3 from 8 digits on."""
+    """Blobs with this hash of any kind, any case, `0x` tolerated; prefixes of SHA256 and of the data's, as AutoV3, from 8 digits on."""
     value = value.strip().upper().removeprefix("0X")
     if not HEX.fullmatch(value) or value.startswith(EMPTY_DATA):
         return Blob.objects.none()
     exact = Q(value=value)
-    prefix = Q(value__startswith=value, kind__in=["SHA256", "AutoV3"])
+    prefix = Q(value__startswith=value, kind__in=["SHA256", "AutoV3", "DATA"])
     return Blob.objects.filter(Exists(BlobHash.objects.filter(exact | prefix, blob=OuterRef("pk"))))
 
 

@@ -1,4 +1,4 @@
-"""Every hash that the hub and its peers know a file by, computed in one read: SHA256, BLAKE3, CRC32, AutoV1-3, and one of the tensors.
+"""Every hash that the hub and its peers know a file by, computed in one read: SHA256, BLAKE3, CRC32, AutoV1-3, ours of data and tensors.
 
 It reads bytes and counts them; it does not judge them, and an AutoV3 says nothing about a safetensors header being valid.
 
@@ -8,6 +8,7 @@ Definitions (Civitai's ModelHashType; A1111 and kohya agree on those they use):
 - AutoV2: first 10 digits of the SHA-256.
 - AutoV3: SHA-256 of what follows a safetensors header, first 12 digits; absent for any other kind of file, and for a
   header with no data behind it (the hash of nothing would "find" every such file).
+- DATA: ours, the whole of what AutoV3 is the beginning of; kohya's trainers write it as `sshs_model_hash`, and programs look it up.
 - CRC32: the IEEE CRC that zlib computes. Civitai prints its four bytes in little-endian order, so do we:
   of "hello world" zlib says 0x0D4A1185 and the text is `85114A0D`.
 - TENSORS: ours, of safetensors only (`contents`): equal for files that differ in metadata, order or padding and in nothing else.
@@ -73,7 +74,7 @@ class Hashes:
         return self.crc32.to_bytes(4, "little").hex().upper()
 
     def as_dict(self) -> dict[str, str]:
-        """Hash type -> upper-case hex, without the types that this file has not: the six that Civitai knows, and TENSORS."""
+        """Hash type -> upper-case hex, without the types that this file has not: the six that Civitai knows, DATA and TENSORS."""
         found = {
             "AutoV1": self.autov1,
             "AutoV2": self.autov2,
@@ -81,6 +82,7 @@ class Hashes:
             "SHA256": self.sha256,
             "CRC32": self.crc32_text,
             "BLAKE3": self.blake3,
+            "DATA": self.data_sha256,
             "TENSORS": self.content,
         }
         return {name: text.upper() for name, text in found.items() if text}

@@ -17,7 +17,7 @@ from registry.models import Token, User
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
-METHODS = "GET, HEAD, OPTIONS"
+READING, WRITING = ("GET", "HEAD"), ("POST",)
 PRIVATE, PUBLIC = "private, no-store", "public, max-age=0, must-revalidate"
 """Anonymous answers may be kept but must be asked for again: whoever takes a model back takes it back at once."""
 
@@ -52,7 +52,17 @@ def caller(request: HttpRequest) -> User | None:
 
 
 def endpoint(view: View) -> View:
-    """Wrap a view `(request, user, ...)`: methods, CORS, the caller, errors and cache headers in one place."""
+    """Wrap a view `(request, user, ...)` that is read: methods, CORS, the caller, errors and cache headers in one place."""
+    return _wrap(view, READING)
+
+
+def posted(view: View) -> View:
+    """As `endpoint`, for what is asked by POST because the question is too long for an address; nothing is changed by it."""
+    return _wrap(view, WRITING)
+
+
+def _wrap(view: View, methods: tuple[str, ...]) -> View:
+    allowed = ", ".join((*methods, "OPTIONS"))
 
     @csrf_exempt
     @wraps(view)
@@ -60,9 +70,9 @@ def endpoint(view: View) -> View:
         user = None
         if request.method == "OPTIONS":
             response = HttpResponse()
-        elif request.method not in {"GET", "HEAD"}:
+        elif request.method not in methods:
             response = answer({"error": "Method not allowed"}, 405)
-            response["Allow"] = METHODS
+            response["Allow"] = allowed
         else:
             try:
                 user = caller(request)
@@ -74,14 +84,14 @@ def endpoint(view: View) -> View:
             except Exception:
                 log.exception("%s failed", request.path)
                 response = answer({"error": "An unexpected error occurred. It was noted in the log."}, 500)
-        return _with_headers(response, private=user is not None)
+        return _with_headers(response, allowed, private=user is not None)
 
     return wrapped
 
 
-def _with_headers(response: HttpResponse, *, private: bool) -> HttpResponse:
+def _with_headers(response: HttpResponse, allowed: str, *, private: bool) -> HttpResponse:
     response["Access-Control-Allow-Origin"] = "*"
-    response["Access-Control-Allow-Methods"] = METHODS
+    response["Access-Control-Allow-Methods"] = allowed
     response["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Range"
     response["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Length, Content-Range, ETag, Location"
     response.headers.setdefault("Cache-Control", PRIVATE if private else PUBLIC)

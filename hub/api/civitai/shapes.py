@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from hub.api.civitai import images, vocabulary
+from hub.api.civitai import air, images, vocabulary
 from hub.api.civitai.answers import iso
 from hub.api.civitai.choosing import primary
 from hub.api.civitai.rows import EntryRow, FileRow, VersionRow
@@ -138,8 +138,8 @@ def model_stats(downloads: int) -> dict[str, int]:
 
 def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[str, Any]:
     """The answer of /model-versions/{id} and by-hash; a version that is gone keeps everything but its addresses."""
-    main = primary(version.files)
-    model = {"name": entry.name, "type": type_of(entry, version), "nsfw": entry.rating >= vocabulary.NSFW_FROM, "poi": False}
+    main, kind = primary(version.files), type_of(entry, version)
+    model = {"name": entry.name, "type": kind, "nsfw": entry.rating >= vocabulary.NSFW_FROM, "poi": False}
     mode = mode_of(entry, version)
     data = {
         "id": version.id,
@@ -156,6 +156,7 @@ def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[st
         "description": html(version.description),
         "uploadType": "Created",
         "usageControl": "Download",
+        "air": air.name(version.base_model, kind, entry.id, version.id),
         "availability": AVAILABILITY[Visibility(entry.visibility)],
         "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0, "ratingCount": 0, "rating": 0},
         "model": {**model, "mode": mode} if mode else model,

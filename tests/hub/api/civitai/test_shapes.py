@@ -26,7 +26,7 @@ VERSION_IN_MODEL = {
 VERSION = {
     "id": int, "modelId": int, "name": str, "nsfwLevel": int, "createdAt": str, "updatedAt": str, "status": str, "publishedAt": str,
     "trainedWords": list, "baseModel": str, "baseModelType": str, "description": str, "uploadType": str, "usageControl": str,
-    "availability": str, "stats": dict, "model": dict, "files": list, "images": list, "downloadUrl": str,
+    "air": str, "availability": str, "stats": dict, "model": dict, "files": list, "images": list, "downloadUrl": str,
 }  # fmt: skip
 FILE = {
     "id": int, "name": str, "type": str, "sizeKB": float, "metadata": dict, "pickleScanResult": str, "pickleScanMessage": str,
