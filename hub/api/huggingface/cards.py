@@ -11,12 +11,11 @@ from typing import Any
 
 import yaml
 
-from hub.api.huggingface import cardwords
+from hub.api.huggingface import cardwords, tags
 from hub.api.huggingface.markdowntext import code, line, plain, quoted
 from hub.verdicts.sentences import PICKLES
-from registry.models import File, Kind, Rating, Role, Version
+from registry.models import File, Kind, Role, Version
 
-NOT_FOR_ALL = "not-for-all-audiences"
 MAX_TAGS, MAX_WIDGETS = 100, 4
 SETTINGS = {
     "weight": "Strength", "sampler": "Sampler", "steps": "Steps", "cfg_scale": "CFG scale", "clip_skip": "CLIP skip", "vae": "VAE",
@@ -59,11 +58,9 @@ def card_data(version: Version, samples: Sequence[Sample] = ()) -> dict[str, Any
     if base:
         data["base_model"] = base
         data |= {"base_model_relation": "adapter"} if kind in cardwords.ADAPTERS else {}
-    if kind in cardwords.BY_DIFFUSERS:
-        data["library_name"] = "diffusers"
-    if kind in cardwords.PIPELINE_TAGS:
-        data["pipeline_tag"] = cardwords.PIPELINE_TAGS[kind]
-    data["tags"] = tags(version)
+    told = {"library_name": tags.library_of(entry), "pipeline_tag": tags.task_of(entry)}
+    data |= {key: value for key, value in told.items() if value}
+    data["tags"] = _tags(version)
     if version.trigger_words:
         data["instance_prompt"] = ", ".join(line(word) for word in version.trigger_words)
     if samples:
@@ -72,14 +69,10 @@ def card_data(version: Version, samples: Sequence[Sample] = ()) -> dict[str, Any
     return data
 
 
-def tags(version: Version) -> list[str]:
-    """What the card is tagged with: what it is, its kin, and its creator's own words; none twice."""
-    entry = version.entry
-    own = [line(tag.name, 60) for tag in entry.tags.all()]
-    known = ["diffusers"] if entry.kind in cardwords.BY_DIFFUSERS else []
-    known += [cardwords.family_tag(version.base_model), *cardwords.KIND_TAGS.get(entry.kind, ())]
-    known += [NOT_FOR_ALL] if entry.rating >= Rating.R else []
-    return [tag for tag in dict.fromkeys([*known, *own]) if tag][:MAX_TAGS]
+def _tags(version: Version) -> list[str]:
+    """Those of the entry, as `tags` gives them, and the kin of its base model; the licence has a key of its own."""
+    known = [line(tag, 60) for tag in tags.tags_of(version.entry) if not tag.startswith("license:")]
+    return [tag for tag in dict.fromkeys([*known, cardwords.family_tag(version.base_model)]) if tag][:MAX_TAGS]
 
 
 def readme(version: Version, places: Sequence[tuple[str, File]], use: str, samples: Sequence[Sample], notes: Sequence[str]) -> str:

@@ -38,25 +38,6 @@ FAMILY_TAGS = (
     ("Pony", "stable-diffusion-xl"), ("Illustrious", "stable-diffusion-xl"), ("NoobAI", "stable-diffusion-xl"), ("Flux", "flux"),
 )  # fmt: skip
 """How a base model begins -> the tag of its kin."""
-KIND_TAGS: dict[str, tuple[str, ...]] = {
-    Kind.CHECKPOINT: ("text-to-image",),
-    Kind.LORA: ("text-to-image", "lora"),
-    Kind.EMBEDDING: ("text-to-image", "textual_inversion"),
-    Kind.HYPERNETWORK: ("text-to-image", "hypernetwork"),
-    Kind.VAE: ("vae",),
-    Kind.CONTROLNET: ("controlnet",),
-    Kind.UPSCALER: ("image-to-image", "upscaler"),
-}
-PIPELINE_TAGS = {
-    Kind.CHECKPOINT: "text-to-image",
-    Kind.LORA: "text-to-image",
-    Kind.EMBEDDING: "text-to-image",
-    Kind.HYPERNETWORK: "text-to-image",
-    Kind.CONTROLNET: "image-to-image",
-    Kind.UPSCALER: "image-to-image",
-}
-BY_DIFFUSERS = frozenset({Kind.CHECKPOINT, Kind.LORA, Kind.EMBEDDING, Kind.VAE, Kind.CONTROLNET})
-"""Kinds that diffusers loads."""
 ADAPTERS = frozenset({Kind.LORA, Kind.EMBEDDING, Kind.HYPERNETWORK, Kind.CONTROLNET})
 
 _LICENCES = """apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0

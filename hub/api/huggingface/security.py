@@ -31,11 +31,14 @@ def newest_reports(blob_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     return {blob: report for blob, report in newest.values_list("blob_id", "report") if isinstance(report, dict)}
 
 
-def file_status(file: File, report: dict[str, Any] | None = None) -> Status:
-    """`securityFileStatus` of a stored file with its blob loaded; `report` is its newest one (`newest_reports`), None where there is none.
+def file_status(file: File | None, report: dict[str, Any] | None = None) -> Status:
+    """`securityFileStatus` of a stored file with its blob loaded; None is a text of a tree (`text_status`).
 
-    `avScan` and `pickleImportScan` are always there: clients read them unasked.
+    `report` is its newest one (`newest_reports`); without it the imports and the antivirus' words are left out. `avScan` and
+    `pickleImportScan` are always there: clients read them unasked.
     """
+    if file is None:
+        return text_status()
     body = shown.report(report)
     antivirus = body["antivirus"]
     level = _level(file, antivirus)
