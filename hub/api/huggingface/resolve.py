@@ -106,7 +106,7 @@ def _text_type(path: str) -> str:
 
 def _refuse_held(place: Place, user: User | None, path: str) -> None:
     """Say why a file is withheld that is in no tree any more (or not yet), if this user may know that there is one."""
-    found = File.objects.filter(version=place.version).select_related("blob", "source", "version__entry__owner")
+    found = place.version.files.select_related("blob", "source", "version__entry__owner")
     files = [file for file in found if queries.may_see_file(user, file)]
     places = paths.assign(files)
     held = [file for file in files if path in {places[file.pk], file.name} and not file.downloadable]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hub.api.huggingface import generated, tags, trees
 from hub.api.huggingface.answers import iso
 from hub.api.huggingface.repositories import repo_id
-from hub.api.huggingface.security import file_status
+from hub.api.huggingface.security import UNSCANNED, file_status, newest_reports, text_status
 from registry.commits import Row, lfs_pointer
 from registry.models import Commit, Entry, File, Version, Visibility
 
@@ -68,9 +68,28 @@ def only(shape: Shape, wanted: Collection[str]) -> Shape:
     return {key: value for key, value in shape.items() if key in ALWAYS or key in wanted} if wanted else shape
 
 
-def security_status(files: Iterable[tuple[str, File | None]]) -> Shape:
-    """`securityRepoStatus` of (path, file) pairs: which of them are not plainly safe."""
-    found = [(path, file_status(file)["status"]) for path, file in files]
+class Scans:
+    """The scans of a tree's files: two queries, whatever the tree holds."""
+
+    def __init__(self, rows: Iterable[Shape]) -> None:
+        ids = [row["file"] for row in rows if "file" in row]
+        self._files = File.objects.select_related("blob", "version__entry").in_bulk(ids)
+        self._reports = newest_reports(file.blob_id for file in self._files.values() if file.blob_id is not None)
+
+    def status(self, row: Row) -> Shape:
+        """`securityFileStatus` of one row. A file that was deleted since has none any more."""
+        if "file" not in row:
+            return text_status()
+        file = self._files.get(row["file"])
+        if file is None:
+            return {**text_status(), "status": UNSCANNED, "message": "Deleted by its creator."}
+        return file_status(file, self._reports.get(file.blob_id or 0))
+
+
+def security_status(rows: list[Row]) -> Shape:
+    """`securityRepoStatus` of a tree: which files are not plainly safe, and whether all have been judged."""
+    scans = Scans(rows)
+    found = [(row["path"], scans.status(row)["status"]) for row in rows]
     issues = [{"path": path, "level": status} for path, status in found if status != "safe"]
     return {"scansDone": not any(status == "queued" for _, status in found), "filesWithIssues": issues}
 
@@ -82,10 +101,10 @@ def tree_file(row: Row) -> Shape:
     return shape
 
 
-def expanded(shape: Shape, row: Row, last: Commit, files: Mapping[int, File]) -> Shape:
+def expanded(row: Row, last: Commit, scans: Scans) -> Shape:
     """A tree's file with the commit that brought it, and the state of its scan."""
-    scan = file_status(files.get(row.get("file", 0)))
-    return {**shape, "lastCommit": {"id": last.sha, "title": last.title, "date": iso(last.created_at)}, "securityFileStatus": scan}
+    brought = {"id": last.sha, "title": last.title, "date": iso(last.created_at)}
+    return {**tree_file(row), "lastCommit": brought, "securityFileStatus": scans.status(row)}
 
 
 def tree_folder(path: str, rows: Iterable[Row]) -> Shape:

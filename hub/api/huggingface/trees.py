@@ -9,7 +9,9 @@ import hashlib
 import json
 from typing import Any
 
-from hub.api.huggingface import generated, paths
+from django.conf import settings
+
+from hub.api.huggingface import configs, generated, paths
 from hub.api.huggingface.answers import HubError
 from registry import commits, queries
 from registry.commits import Row
@@ -54,7 +56,8 @@ def _shown(version: Version, latest: Commit | None, user: Any) -> Commit | None:
 def _stamp(version: Version, files: list[File], kept: list[Row]) -> str:
     """Digest of everything that a tree is made from."""
     entry = version.entry
-    parts: list[Any] = [generated.GENERATOR_VERSION, entry.pk, entry.updated_at.isoformat(), version.updated_at.isoformat(), version.status]
+    made_by = [generated.GENERATOR_VERSION, settings.PUBLIC_URL, configs.has_tokenizers()]
+    parts: list[Any] = [made_by, entry.pk, entry.updated_at.isoformat(), version.updated_at.isoformat(), version.status]
     parts += [[file.pk, file.sha256, file.name, file.path] for file in sorted(files, key=lambda file: file.pk)]
     parts += [[row["path"], row["oid"]] for row in kept]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

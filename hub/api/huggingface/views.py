@@ -15,7 +15,7 @@ from hub.api.huggingface.reading import asked_paths
 from hub.api.huggingface.repositories import Place, find_entry, find_place
 from registry import commits, queries
 from registry.commits import Row
-from registry.models import Commit, CommitTag, Entry, File, User
+from registry.models import Commit, CommitTag, Entry, User
 
 COMMITS_PAGE = 50
 TREE_PAGE, EXPANDED_PAGE = 1000, 100
@@ -34,10 +34,7 @@ def info(request: HttpRequest, user: User | None, namespace: str, name: str, rev
     shape = shapes.with_tree(shapes.repository(entry), place.version, place.commit, blobs=is_true(request, "blobs"))
     wanted = frozenset(request.GET.getlist("expand") + request.GET.getlist("expand[]"))
     if is_true(request, "securityStatus"):
-        files = _files(place.commit.tree)
-        shape["securityRepoStatus"] = shapes.security_status(
-            (row["path"], files.get(row["file"])) for row in place.commit.tree if "file" in row
-        )
+        shape["securityRepoStatus"] = shapes.security_status(place.commit.tree)
     return answer(shapes.only(shape, wanted))
 
 
@@ -92,12 +89,8 @@ def _level(rows: list[Row], path: str, *, recursive: bool) -> Iterable[Row | sha
 def _shown(place: Place, rows: list[Row | shapes.Shape], *, expand: bool) -> list[shapes.Shape]:
     if not expand:
         return [row if "type" in row else shapes.tree_file(row) for row in rows]
-    last, files = last_changes(place), _files(rows)
-    return [row if "type" in row else shapes.expanded(shapes.tree_file(row), row, last(row), files) for row in rows]
-
-
-def _files(rows: Iterable[dict[str, Any]]) -> dict[int, File]:
-    return File.objects.select_related("blob", "version__entry").in_bulk([row["file"] for row in rows if "file" in row])
+    last, scans = last_changes(place), shapes.Scans(rows)
+    return [row if "type" in row else shapes.expanded(row, last(row), scans) for row in rows]
 
 
 def _whole(request: HttpRequest, name: str) -> int:
