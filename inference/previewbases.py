@@ -1,4 +1,4 @@
-"""On which checkpoint an add-on is rendered: the one that its owner names, else the admin's default for its family."""
+"""On which checkpoint an add-on or a refiner is rendered: the one that its owner names, else the admin's default for the family."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from inference.models import FamilyBase, PreviewSettings
 from inference.renderfiles import NoWeights, Weights
 from registry import queries
 from registry.identify.agreement import same_family
-from registry.models import User, Version
+from registry.models import Kind, User, Version
 
 NO_BASE = "preview:no-base"
 """Code of what waits for somebody to name a base."""
@@ -19,7 +19,17 @@ def base_for(addon: Weights, user: User) -> Weights:
     settings = PreviewSettings.objects.select_related("base__entry__owner").filter(version=addon.file.version_id).first()
     if settings is not None and settings.base is not None:
         return _named(settings.base, user)
-    return _default(addon.families, user)
+    return _default(addon.base_family, user)
+
+
+def has_base(version: Version) -> bool:
+    """Whether a version is rendered on another one: all but checkpoints that make pictures by themselves."""
+    if version.entry.kind != Kind.CHECKPOINT:
+        return True
+    try:
+        return renderfiles.of_version(version).role == jobs.REFINER
+    except NoWeights:
+        return False
 
 
 def _named(version: Version, user: User) -> Weights:
@@ -31,7 +41,7 @@ def _named(version: Version, user: User) -> Weights:
     except NoWeights as reason:
         raise NoWeights(NO_BASE, f"{version} is the base of these previews, but cannot be rendered now: {reason.sentence}") from None
     if found.role != jobs.CHECKPOINT:
-        raise NoWeights("preview:base", f"{version} was named as base, but is no checkpoint. Name another.")
+        raise NoWeights("preview:base", f"{version} was named as base, but makes no pictures by itself. Name another.")
     return found
 
 

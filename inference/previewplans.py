@@ -136,6 +136,12 @@ def _vaes(scene: Scene) -> Iterator[PlannedShot]:
     yield scene.shot(scene.worded, "this VAE", 1.0)
 
 
+def _refined(scene: Scene) -> Iterator[PlannedShot]:
+    """Beside what the base makes of the same noise alone."""
+    yield scene.shot(scene.worded, "the base alone")
+    yield scene.shot(scene.worded, f"refined from {jobs.SWITCH_AT:.0%} on", 1.0)
+
+
 def _words(scene: Scene) -> Iterator[PlannedShot]:
     """With an embedding's word and without it: in the prompt, or in the negative prompt where it is made for that."""
     word = scene.subject.name
@@ -163,6 +169,7 @@ def is_negative(version: Version, word: str) -> bool:
 _LAYOUTS: dict[str, Callable[[Scene], Iterator[PlannedShot]]] = {
     jobs.CHECKPOINT: _alone,
     jobs.VAE: _vaes,
+    jobs.REFINER: _refined,
     jobs.LORA: _strengths,
     jobs.HYPERNETWORK: _strengths,
     jobs.EMBEDDING: _words,

@@ -18,7 +18,7 @@ from inference.diffusion import jobs, samplernames
 from inference.diffusion.prompts import MAX_PROMPT_BYTES
 from inference.diffusion.version import RENDERER_VERSION
 from inference.models import Picture, Render, Shot
-from inference.renderfiles import Weights
+from inference.renderfiles import Weights, needed_bytes
 from registry import lifecycle
 from registry.formats.errors import FormatError
 from registry.lifecycle import RenderState
@@ -112,7 +112,7 @@ def want(planned: Sequence[PlannedShot], weights: Sequence[Weights], *, predicti
     A picture that was made of the same recipe on the same weights is taken at once; without others to make, the render is made.
     """
     files = [one.to_json() for one in weights]
-    size = sum(file["size_bytes"] for file in files)
+    size = needed_bytes(files)
     device = workers.expected_device(size)
     keys = [key_of(one.spec, files, prediction, device) for one in planned]
     known = {picture.key: picture for picture in Picture.objects.select_for_update().filter(key__in=keys)}

@@ -92,7 +92,7 @@ def choose(user: User, checkpoint: Weights, subject: Weights, networks: Sequence
     found.add_listed(lists.get("embeddings", ()), (jobs.EMBEDDING,), "embeddings")
     found.add_listed(lists.get("vaes", ()), (jobs.VAE,), "vae")
     if subject.role != jobs.CHECKPOINT:
-        found.add(subject, _recommended(subject))
+        found.add(subject, 1.0 if subject.role == jobs.REFINER else _recommended(subject))
     if sum(one.role == jobs.VAE for one in found.files) > 1:
         raise NoRender("render:vae", "A picture is decoded by one VAE; this request names two.")
     return found

@@ -30,6 +30,8 @@ ROLES = {
     "hypernetwork": jobs.HYPERNETWORK,
 }
 """Kind that the tensors prove -> what the file is to a render. Of every other kind the hub makes no pictures."""
+REFINER_FAMILY, REFINED_FAMILY = "SDXL Refiner", "SDXL"
+"""What the tensors of a refiner prove, and the family of what it goes on with."""
 
 
 class NoWeights(Refusal):
@@ -69,8 +71,15 @@ class Weights:
             raise NoWeights("render:no-tensors", f"The scan of {self.file.name} found no tensors, so it cannot be rendered.")
         return found
 
+    @property
+    def base_family(self) -> str:
+        """The family of the checkpoints that this is rendered on."""
+        return REFINED_FAMILY if self.role == jobs.REFINER else self.families
+
     def fit(self, checkpoint: Weights) -> fitting.Fit:
-        """Whether this add-on fits a checkpoint, by names and shapes."""
+        """Whether this add-on fits a checkpoint, by names and shapes; a refiner by its family."""
+        if self.role == jobs.REFINER:
+            return _refiner_fit(checkpoint)
         return fitting.fits(self.directory, checkpoint.directory)
 
     def to_json(self) -> dict[str, Any]:
@@ -78,6 +87,20 @@ class Weights:
         autov3 = self.blob.hash_values().get("AutoV3", "").lower()
         told = {"role": self.role, "name": self.name, "sha256": self.blob.sha256, "size_bytes": self.blob.size_bytes, "autov3": autov3}
         return {**told, "file": self.file.pk}
+
+
+def _refiner_fit(checkpoint: Weights) -> fitting.Fit:
+    if architecture(checkpoint).family == "sdxl":
+        return fitting.Fit(True, "This refiner goes on with what the base begins.", 1.0, 1, 1)
+    return fitting.Fit(False, f"A refiner finishes what an SDXL base model has begun, and {checkpoint.file.name} is none.", parts=1)
+
+
+def needed_bytes(files: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of weights that a worker must have room for at once, of rows of `Render.files`: a refiner takes the place of the rest."""
+    by_stage = {True: 0, False: 0}
+    for file in files:
+        by_stage[file["role"] == jobs.REFINER] += file["size_bytes"] + file.get("t5_bytes", 0)
+    return max(by_stage.values())
 
 
 def architecture(checkpoint: Weights, prediction: str | None = None) -> Architecture:
@@ -112,7 +135,7 @@ def of_version(version: Version) -> Weights:
     """
     files = list(version.files.select_related("blob", "source", "version__entry__owner"))
     readable = [file for file in files if _can_be_read(file)]
-    known = [Weights(file, ROLES[kind]) for file in readable if (kind := _kind(file)) in ROLES]
+    known = [Weights(file, role) for file in readable if (role := role_of(file))]
     if not known:
         raise _reason(version, files, readable)
     return min(known, key=lambda one: (_kind(one.file) != version.entry.kind, _distance(one.file), one.file.pk))
@@ -124,6 +147,13 @@ def _can_be_read(file: File) -> bool:
 
 def _kind(file: File) -> str:
     return str(file.blob.detected.get("kind") or "") if file.blob else ""
+
+
+def role_of(file: File) -> str | None:
+    """What a file is to a render, as its tensors show; None for a kind that is not rendered."""
+    role = ROLES.get(_kind(file))
+    refines = role == jobs.CHECKPOINT and file.blob is not None and file.blob.detected.get("family") == REFINER_FAMILY
+    return jobs.REFINER if refines else role
 
 
 def _distance(file: File) -> int:
@@ -189,7 +219,7 @@ def checked(file: File) -> Weights:
         raise NoWeights(
             "render:not-safetensors", f"{file.name} is no safetensors file and has no safetensors copy, so it cannot be rendered."
         )
-    role = ROLES.get(_kind(loaded))
+    role = role_of(loaded)
     if role is None:
         raise NoWeights("render:kind", f"{file.name} is of a kind that this hub does not render ({_kind(loaded) or 'unknown'}).")
     return Weights(loaded, role)

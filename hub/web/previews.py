@@ -19,12 +19,13 @@ from hub.web.renderforms import PreviewForm
 from hub.web.site import cap_of
 from inference import previews, renders
 from inference.models import PreviewSettings, Shot
+from inference.previewbases import has_base
 from inference.previews import PreviewStatus
 from registry import queries
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.lifecycle import RenderState
-from registry.models import Kind, Version
+from registry.models import Version
 
 MOVING = ("queued", "rendering")
 """Kinds of status that change by themselves within seconds."""
@@ -148,10 +149,12 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "previews/settings.html", context, status=400 if form.errors else 200)
 
 
-def _bases(request: HttpRequest, version: Version) -> list[Version]:
-    """Checkpoints that an add-on may be rendered on: published ones that this person is led to, of all families, and their own."""
-    if version.entry.kind == Kind.CHECKPOINT:
-        return []
+def _bases(request: HttpRequest, version: Version) -> list[Version] | None:
+    """Checkpoints that an add-on may be rendered on: published ones that this person is led to, of all families, and their own. None for
+    what makes pictures by itself.
+    """
+    if not has_base(version):
+        return None
     files = queries.suggested_files(request.user, cap_of(request.user)).filter(blob__detected__kind__in=["checkpoint", "unet"])
     ids = files.order_by("-version__entry__download_count", "-version_id").values_list("version_id", flat=True)[:300]
     found = Version.objects.filter(pk__in=set(ids)).select_related("entry__owner")

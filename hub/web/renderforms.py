@@ -48,13 +48,14 @@ class PreviewForm(forms.Form):
     base = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label="Rendered on")
     prediction = forms.ChoiceField(required=False, choices=PREDICTIONS, label="What its UNet predicts")
 
-    def __init__(self, data: Any = None, *, row: PreviewSettings, bases: Sequence[Version]) -> None:
+    def __init__(self, data: Any = None, *, row: PreviewSettings, bases: Sequence[Version] | None) -> None:
+        """`bases` None: the version makes pictures by itself."""
         fields = ("enabled", "prompts", "negative_prompt", "prediction")
         super().__init__(data, initial={**{name: getattr(row, name) for name in fields}, "base": row.base_id})
         kind = row.version.entry.kind
         self.standard = standardprompts.standard(kind)
-        self.bases = {base.pk: base for base in [*bases, *([row.base] if row.base else [])]}
-        if kind == Kind.CHECKPOINT:
+        self.bases = {base.pk: base for base in [*(bases or ()), *([row.base] if row.base else [])]}
+        if bases is None:
             del self.fields["base"]
         else:
             del self.fields["prediction"]

@@ -21,7 +21,7 @@ from inference.diffusion import infotext, t5folder
 from inference.diffusion.bounds import MAX_SEED, check_shot
 from inference.diffusion.conversation import EngineTrouble
 from inference.diffusion.families import describe
-from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, HYPERNETWORK, LORA, VAE, AddOn, Event, Job, JobFile, Shot
+from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, HYPERNETWORK, LORA, REFINER, VAE, AddOn, Event, Job, JobFile, Shot
 from inference.diffusion.prompts import parse
 from inference.diffusion.samplernames import resolve
 from inference.engine import Engine
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hypernetwork", action="append", default=[], metavar="FILE[:STRENGTH]")
     parser.add_argument("--embedding", action="append", default=[], metavar="FILE", help="its name in the prompt is the file's")
     parser.add_argument("--vae", metavar="FILE")
+    parser.add_argument("--refiner", metavar="FILE", help="SDXL's second stage over an SDXL checkpoint")
     parser.add_argument("--prediction", choices=("epsilon", "v_prediction"), help="where the file cannot tell")
     parser.add_argument("--count", type=int, default=1, help="pictures, with seeds one after another")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
@@ -125,7 +126,7 @@ def _given(asked: argparse.Namespace) -> list[Given]:
     found += [(LORA, *_with_strength(text)) for text in asked.lora]
     found += [(HYPERNETWORK, *_with_strength(text)) for text in asked.hypernetwork]
     found += [(EMBEDDING, Path(text), None) for text in asked.embedding]
-    return found + ([(VAE, Path(asked.vae), None)] if asked.vae else [])
+    return found + [(role, Path(text), None) for role, text in ((VAE, asked.vae), (REFINER, asked.refiner)) if text]
 
 
 def _with_strength(text: str) -> tuple[Path, float | None]:

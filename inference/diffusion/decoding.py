@@ -47,6 +47,9 @@ def develop(vae: AutoencoderKL, latents: torch.Tensor, note: Callable[[str], Non
     vae.use_tiling = max(latents.shape[-2:]) * factor > TILED_ABOVE
     at_once = max(1, PIXELS_AT_ONCE[latents.device.type] // pixels)
     for few in torch.split(latents, at_once):
+        if not torch.isfinite(few).flatten(1).all(1).any():  # nothing can come of them
+            yield from (Developed(code=NAN[0], sentence=NAN[1]) for _ in few)
+            continue
         yield from (_developed(picture, one) for picture, one in zip(_decoded(vae, few, note), few, strict=True))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, HYPERNETWORK, LORA, VAE, AddOn, JobFile, Shot
+from inference.diffusion.jobs import CHECKPOINT, EMBEDDING, HYPERNETWORK, LORA, REFINER, SWITCH_AT, VAE, AddOn, JobFile, Shot
 from inference.diffusion.picturetext import embed, exif, read
 from inference.diffusion.version import RENDERER_VERSION
 
@@ -59,6 +59,8 @@ class Facts:
     model_sha256: str = ""
     vae: str = ""
     vae_sha256: str = ""
+    refiner: str = ""
+    refiner_sha256: str = ""
     loras: Mapping[str, str] = field(default_factory=dict)
     embeddings: Mapping[str, str] = field(default_factory=dict)
     hypernetworks: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +75,7 @@ def facts(files: Sequence[JobFile], shot: Shot, extra: Mapping[str, Value] | Non
     """
     used = [(files[one.file], one) for one in shot.addons]
     words = f"{shot.prompt}\n{shot.negative_prompt}".casefold()
-    vae = next((file for file, _ in used if file.role == VAE), None)
+    vae, refiner = (next((file for file, _ in used if file.role == role), None) for role in (VAE, REFINER))
     model = next((file for file in files if file.role == CHECKPOINT), None)
     return Facts(
         prompt=_with_tags(shot.prompt, used),
@@ -90,6 +92,8 @@ def facts(files: Sequence[JobFile], shot: Shot, extra: Mapping[str, Value] | Non
         model_sha256=model.sha256 if model else "",
         vae=vae.name if vae else "",
         vae_sha256=vae.sha256 if vae else "",
+        refiner=refiner.name if refiner else "",
+        refiner_sha256=refiner.sha256 if refiner else "",
         loras={file.name: file.autov3 for file, _ in used if file.role == LORA},
         embeddings={file.name: file.sha256 for file, _ in used if file.role == EMBEDDING and file.name.casefold() in words},
         hypernetworks={file.name: file.sha256 for file, _ in used if file.role == HYPERNETWORK},
@@ -135,6 +139,9 @@ def _pairs(said: Facts) -> Iterator[tuple[str, Value]]:
     yield "VAE hash", said.vae_sha256[:10]
     yield "VAE", said.vae
     yield "Clip skip", said.clip_skip if said.clip_skip > 1 else None
+    if said.refiner:
+        yield "Refiner", f"{said.refiner} [{said.refiner_sha256[:10]}]"
+        yield "Refiner switch at", SWITCH_AT
     yield "RNG", "CPU"
     yield "Lora hashes", _hashes(said.loras)
     yield "TI hashes", _hashes(said.embeddings)

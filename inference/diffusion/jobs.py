@@ -10,8 +10,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 CHECKPOINT, VAE, LORA, EMBEDDING, HYPERNETWORK = "checkpoint", "vae", "lora", "embedding", "hypernetwork"
-ROLES = (CHECKPOINT, VAE, LORA, EMBEDDING, HYPERNETWORK)
-"""What a file is to a job. `lora` is every flavour (LoCon, LoHa, LoKr, DoRA...)."""
+REFINER = "refiner"
+ROLES = (CHECKPOINT, VAE, LORA, EMBEDDING, HYPERNETWORK, REFINER)
+"""What a file is to a job. `lora` is every flavour (LoCon, LoHa, LoKr, DoRA, OFT...); `refiner` SDXL's second stage over the checkpoint."""
+SWITCH_AT = 0.8
+"""Share of the noise levels, in training steps, after which a refiner takes over from its base (Podell et al. 2023, "SDXL", section 2.5:
+it was trained on the last 200 of 1000)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class JobFile:
 class AddOn:
     """One add-on in one shot: the file by its place in `Job.files`, and how strongly it acts on UNet and text encoder.
 
-    `text_strength` None means the same as `strength`. An embedding needs none: it acts where its word stands in a prompt.
+    `text_strength` None means the same as `strength`. An embedding needs none: it acts where its word stands in a prompt. A VAE and a
+    refiner act whole.
     """
 
     file: int

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -17,13 +18,14 @@ from inference.diffusion.conditioning import Encoded
 from inference.diffusion.decoding import develop
 from inference.diffusion.flowsampling import FlowGuided, check_flow_shot, flow_notes, flow_run
 from inference.diffusion.guidance import FACTOR, Guided
-from inference.diffusion.jobs import EMBEDDING, HYPERNETWORK, LORA, VAE, Event, Job, Shot
+from inference.diffusion.jobs import EMBEDDING, HYPERNETWORK, LORA, REFINER, VAE, Event, Job, Shot
 from inference.diffusion.loading import Model
 from inference.diffusion.patching import applied
 from inference.diffusion.prompts import parse
+from inference.diffusion.refining import Begun, about, check_alike, check_refined, denoiser, refiner_of, switch_time
 from inference.diffusion.residence import Residence
 from inference.diffusion.samplernames import SAMPLERS, resolve
-from inference.diffusion.sampling import Cancelled, PictureNoise, sample
+from inference.diffusion.sampling import Cancelled, PictureNoise, Walk
 from inference.diffusion.schedulers import Run, build
 from inference.diffusion.version import RENDERER_VERSION
 
@@ -45,6 +47,9 @@ class _Course:
     seconds: dict[str, float] = field(default_factory=dict)
     batches: list[dict[str, Any]] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    facts: dict[str, Any] = field(default_factory=dict)
+    alike: tuple[str, object] = ("", None)
+    begun: dict[int, list[Begun]] = field(default_factory=dict)
     last_step: float = 0.0
 
     def note(self, sentence: str) -> None:
@@ -87,19 +92,44 @@ class Renderer:
         for shot in job.shots:
             check_shot(shot)
         course = _Course(job, fds, emit, cancelled)
-        with course.timed("load"):
-            model = self._residence.model(job, fds, course.loading)
-            for shot in job.shots if model.architecture.is_flow else ():
-                check_flow_shot(model, shot)
-            for place in sorted({addon.file for shot in job.shots for addon in shot.addons}):
-                course.addons[place] = self._residence.addon(job, place, fds, course.loading)
         try:
-            with course.timed("total"):
-                for places in grouped(job.shots):
-                    self._group(course, model, places)
+            self._first_stage(course)
+            for place in sorted(course.begun):
+                self._second_stage(course, place)
         except Cancelled:
             return
-        emit(Event("done", data=self._facts(course, model)))
+        emit(Event("done", data=_facts(course)))
+
+    def _first_stage(self, course: _Course) -> None:
+        """All that the checkpoint does; nothing of it is held afterwards but by the residence, and what was begun for refiners."""
+        job, fds = course.job, course.fds
+        with course.timed("load"):
+            model = self._residence.model(job, fds, course.loading)
+            check_refined(job, model)
+            for shot in job.shots if model.architecture.is_flow else ():
+                check_flow_shot(model, shot)
+            for place in sorted({addon.file for shot in job.shots for addon in shot.addons if job.files[addon.file].role != REFINER}):
+                course.addons[place] = self._residence.addon(job, place, fds, course.loading)
+        course.facts, course.alike = self._about(model), about(model)
+        with course.timed("total"):
+            for places in grouped(job.shots):
+                self._group(course, model, places)
+
+    def _second_stage(self, course: _Course, place: int) -> None:
+        """A refiner over every batch that was begun for it."""
+        with course.timed("load"):
+            refiner = self._residence.refiner(course.job, place, course.fds, course.loading)
+            check_alike(course.alike, refiner)
+        with course.timed("total"), torch.inference_mode():
+            for begun in course.begun[place]:
+                began, shots = time.monotonic(), [course.job.shots[one] for one in begun.places]
+                with course.timed("encode"):
+                    denoise = denoiser(refiner, shots, begun.embeddings, course.note)
+                with course.timed("sample"):
+                    latents = begun.walk.go(denoise, done=partial(_step, course, begun.places), cancelled=course.cancelled)
+                for _ in _tell_pictures(course, begun.places, _vae_of(course, shots[0]) or refiner.vae, latents):
+                    pass
+                _note_batch(course, begun.places, began)
 
     def _group(self, course: _Course, model: Model, places: list[int]) -> None:
         """Shots that differ in text and seed alone."""
@@ -110,8 +140,8 @@ class Renderer:
             for addon in shot.addons
             if files[addon.file].role in (LORA, HYPERNETWORK)
         ]
-        embeddings = [loaded[addon.file] for addon in shot.addons if files[addon.file].role == EMBEDDING]
-        vae = next((loaded[addon.file] for addon in reversed(shot.addons) if files[addon.file].role == VAE), model.vae)
+        embeddings = _embeddings(course, shot)
+        vae = _vae_of(course, shot) or model.vae
         _tell(course, model, shot)
         with applied(model, networks), _vae(model, vae), torch.inference_mode():
             with course.timed("encode"):
@@ -142,28 +172,17 @@ class Renderer:
         """Samples and decodes one batch; gives each place as soon as its picture was told."""
         began = time.monotonic()
         shot = course.job.shots[places[0]]
+        refiner = refiner_of(course.job, shot)
         with course.timed("sample"):
-            latents = _sampled(course, model, places, texts)
-        at = time.monotonic()
-        for place, one in zip(places, develop(model.vae, latents, course.note), strict=True):
-            if one.png:
-                data = {"width": one.width, "height": one.height}
-                course.emit(Event("picture", shots=(place,), png=one.png, data=data))
-            else:
-                course.emit(Event("unfit", shots=(place,), code=one.code, note=one.sentence))
-            yield place
-        course.seconds["decode"] = course.seconds.get("decode", 0.0) + time.monotonic() - at
-        course.batches.append(
-            {
-                "pictures": len(places),
-                "width": shot.width,
-                "height": shot.height,
-                "steps": shot.steps,
-                "seconds": round(time.monotonic() - began, 3),
-            }
-        )
+            walk = _walked(course, model, places, texts, None if refiner is None else switch_time(model))
+        if refiner is None:
+            yield from _tell_pictures(course, places, model.vae, walk.latents)
+        else:
+            course.begun.setdefault(refiner, []).append(Begun(places, walk, _embeddings(course, shot)))
+            yield from places
+        _note_batch(course, places, began)
 
-    def _facts(self, course: _Course, model: Model) -> dict[str, Any]:
+    def _about(self, model: Model) -> dict[str, Any]:
         return {
             "renderer": RENDERER_VERSION,
             "versions": VERSIONS,
@@ -171,18 +190,56 @@ class Renderer:
             "dtype": str(model.dtype).removeprefix("torch."),
             "family": model.architecture.family,
             "prediction": model.prediction,
-            "seconds": {what: round(seconds, 3) for what, seconds in course.seconds.items()},
-            "batches": course.batches,
         }
 
 
-def _sampled(course: _Course, model: Model, places: list[int], texts: dict[str, Encoded]) -> torch.Tensor:
+def _facts(course: _Course) -> dict[str, Any]:
+    return {
+        **course.facts,
+        "seconds": {what: round(seconds, 3) for what, seconds in course.seconds.items()},
+        "batches": course.batches,
+    }
+
+
+def _embeddings(course: _Course, shot: Shot) -> list[Any]:
+    return [course.addons[addon.file] for addon in shot.addons if course.job.files[addon.file].role == EMBEDDING]
+
+
+def _vae_of(course: _Course, shot: Shot) -> Any:
+    """The VAE that a shot names last; None where it names none."""
+    return next((course.addons[addon.file] for addon in reversed(shot.addons) if course.job.files[addon.file].role == VAE), None)
+
+
+def _tell_pictures(course: _Course, places: Sequence[int], vae: Any, latents: torch.Tensor) -> Iterator[int]:
+    """Decodes latents; gives each place as soon as its picture was told."""
+    with course.timed("decode"):
+        for place, one in zip(places, develop(vae, latents, course.note), strict=True):
+            if one.png:
+                data = {"width": one.width, "height": one.height}
+                course.emit(Event("picture", shots=(place,), png=one.png, data=data))
+            else:
+                course.emit(Event("unfit", shots=(place,), code=one.code, note=one.sentence))
+            yield place
+
+
+def _note_batch(course: _Course, places: Sequence[int], began: float) -> None:
+    shot = course.job.shots[places[0]]
+    sizes = {"pictures": len(places), "width": shot.width, "height": shot.height, "steps": shot.steps}
+    course.batches.append({**sizes, "seconds": round(time.monotonic() - began, 3)})
+
+
+def _step(course: _Course, places: Sequence[int], step: int) -> None:
+    course.step(places, step, course.job.shots[places[0]].steps)
+
+
+def _walked(course: _Course, model: Model, places: list[int], texts: dict[str, Encoded], below: float | None) -> Walk:
+    """A batch as far as this model takes it: to its end, or to a training step below which another goes on."""
     shots = [course.job.shots[place] for place in places]
-    shot = shots[0]
     guided = _guided(model, shots, texts)
-    noise = PictureNoise([one.seed for one in shots], _latent_shape(model, shot), model.device)
-    run = _run(model, shot)
-    return sample(guided, run, noise, done=lambda step: course.step(places, step, shot.steps), cancelled=course.cancelled)
+    noise = PictureNoise([one.seed for one in shots], _latent_shape(model, shots[0]), model.device)
+    walk = Walk(_run(model, shots[0]), noise)
+    walk.go(guided, below=below, done=partial(_step, course, places), cancelled=course.cancelled)
+    return walk
 
 
 def _run(model: Model, shot: Shot) -> Run:
@@ -246,7 +303,7 @@ def _tell(course: _Course, model: Model, shot: Shot) -> None:
         for sentence in parse(text).notes:
             course.note(sentence)
     for addon in shot.addons:
-        share = getattr(course.addons[addon.file], "share", None)
+        share = getattr(course.addons.get(addon.file), "share", None)
         course.note(share.sentence() if share is not None else "")
 
 

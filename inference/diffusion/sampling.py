@@ -62,26 +62,61 @@ def sample(
 ) -> torch.Tensor:
     """The latents of the batch after all steps, float32. `done` hears each finished step, from 1; `cancelled` is asked before each call.
 
-    Raises Cancelled. A scheduler that calls the UNet twice a step counts both as one.
+    Raises Cancelled. A scheduler that calls the UNet twice a step counts both as one. Where every picture of the batch has stopped being
+    numbers (NaN, infinity) no further step is taken.
     """
-    scheduler = run.scheduler
-    between = noise.path(run.low, run.high) if run.brownian else None
-    extra = _extra(scheduler, noise, between)
-    latents = noise.first() * run.noise_scale
-    calls, told = len(scheduler.timesteps), 0
-    for call, time in enumerate(scheduler.timesteps):
-        if cancelled():
-            raise Cancelled
-        if between and "variance_noise" in extra:
-            extra["variance_noise"] = between(float(scheduler.sigmas[call]), float(scheduler.sigmas[call + 1]))
-        predicted = denoise(scheduler.scale_model_input(latents, time), time)
+    return Walk(run, noise).go(denoise, done=done, cancelled=cancelled)
+
+
+class Walk:
+    """A batch on its way from noise to latents. It holds no denoiser: one model may begin the way and another end it."""
+
+    def __init__(self, run: Run, noise: PictureNoise) -> None:
+        self.latents = noise.first() * run.noise_scale
+        self._run = run
+        self._between = noise.path(run.low, run.high) if run.brownian else None
+        self._extra = _extra(run.scheduler, noise, self._between)
+        self._call, self._told = 0, 0
+
+    def go(
+        self,
+        denoise: Denoiser,
+        *,
+        below: float | None = None,
+        done: Callable[[int], None] = lambda step: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> torch.Tensor:
+        """The latents after all steps that are left, or after those that come before training step `below`; `done` and `cancelled` as
+        `sample` has them. Raises Cancelled.
+        """
+        calls = len(self._run.scheduler.timesteps)
+        last = calls if below is None else self._first_below(below)
+        while self._call < last and torch.isfinite(self.latents).flatten(1).all(1).any():
+            if cancelled():
+                raise Cancelled
+            self._step(denoise)
+            self._call += 1
+            step = self._call * self._run.steps // calls
+            if step > self._told:
+                self._told = step
+                done(step)
+        return self.latents
+
+    def _step(self, denoise: Denoiser) -> None:
+        scheduler, call = self._run.scheduler, self._call
+        time = scheduler.timesteps[call]
+        if self._between and "variance_noise" in self._extra:
+            self._extra["variance_noise"] = self._between(float(scheduler.sigmas[call]), float(scheduler.sigmas[call + 1]))
+        predicted = denoise(scheduler.scale_model_input(self.latents, time), time)
         with numpy_quiet():
-            latents = scheduler.step(predicted, time, latents, return_dict=False, **extra)[0]
-        step = (call + 1) * run.steps // calls
-        if step > told:
-            told = step
-            done(step)
-    return latents
+            self.latents = scheduler.step(predicted, time, self.latents, return_dict=False, **self._extra)[0]
+
+    def _first_below(self, time: float) -> int:
+        """The first call of the first step below a training step; where none is, of the last: whoever goes on has one to take."""
+        times = [float(one) for one in self._run.scheduler.timesteps]
+        each = -(-len(times) // self._run.steps)  # Heun and DPM2 call twice a step, but for the last
+        starts = range(0, len(times), each)
+        return next((start for start in starts if times[start] < time), starts[-1])
 
 
 def _extra(scheduler: Any, noise: PictureNoise, between: Callable[[float, float], torch.Tensor] | None) -> dict[str, Any]:

@@ -158,6 +158,22 @@ def test_previews_of_a_lora_differ_by_its_strength_and_stand_in_the_timeline(cre
     assert step.outcome == "done"
 
 
+def test_a_refiner_is_shown_beside_the_base_that_it_finishes(creator: Any, weights: Path) -> None:
+    base = ready(creator, tiny.tiny_sdxl(weights / "xl.safetensors"))
+    file = ready(creator, tiny.tiny_refiner(weights / "finisher.safetensors", seed=3))
+    Blob.objects.filter(pk=file.blob_id).update(detected={**file.blob.detected, "family": "SDXL Refiner"})  # by widths that it has not
+    catalog.change_version(file.version, steps=2)
+    previews.configure(file.version, base=base.version, prompts=["a red circle"])
+    render = worked(previews.want(file.version).render)  # type: ignore[arg-type]
+    assert (render.state, render.error, render.steps_done) == ("made", "", 4)
+    alone, refined = (shot.picture for shot in render.shots.select_related("picture"))
+    assert alone.sha256 != refined.sha256
+    said = [infotext.parse(one.parameters) for one in (alone, refined)]
+    assert ("Refiner" in said[0], said[1]["Refiner"]) == (False, f"finisher [{file.sha256[:10]}]")
+    File.objects.filter(pk=file.pk).update(state="danger")
+    assert previews.shown(file.version) is None
+
+
 def test_what_a_child_says_of_itself_can_be_stored(creator: Any, base: File) -> None:
     render = asked(creator, base)
     render.outcome = rendering._plain({"nul": "a\x00b", "half": "\ud800", "slash": "\\u0000 \\\x00.", "猫": 1})
