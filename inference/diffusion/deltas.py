@@ -13,6 +13,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from inference.diffusion.rotations import ROTATIONS
+
 Factors = Mapping[str, Tensor]
 EPSILON = float(torch.finfo(torch.float32).eps)
 """Added to norms, as LyCORIS does."""
@@ -66,8 +68,11 @@ DIFFERENCES: dict[str, Callable[[Factors], Tensor]] = {"lora": _lora, "loha": _l
 def changed(weight: Tensor, flavour: str, factors: Factors, scale: float, strength: float) -> Tensor:
     """The float32 weight with an add-on's difference at this strength. `scale` is alpha / rank.
 
-    `flavour`: those of `DIFFERENCES`, "ia3", "set", "glora", "oft". Factors in float32, shapes checked before (`lora`).
+    `flavour`: those of `DIFFERENCES`, `BY_WEIGHT` and `ROTATIONS`, to whom `scale` is the constraint. Factors in float32, shapes checked
+    before (`lora`).
     """
+    if flavour in ROTATIONS:
+        return ROTATIONS[flavour](weight, factors, scale, strength)
     if flavour in DIFFERENCES:
         step = scale * _like(DIFFERENCES[flavour](factors), weight)
     else:

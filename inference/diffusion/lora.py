@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from inference.diffusion.deltas import changed
 from inference.diffusion.loading import Model
 from inference.diffusion.patching import Kept
+from inference.diffusion.rotations import ROTATIONS, rotation_size
 from inference.diffusion.weightfile import WeightFile
 from inference.weights.merging.lora import BIASES, FIRST_LAYERS, FITS, MAX_RANK, SCALARS, WEIGHTS, dora_fits, flavour_of
 from inference.weights.merging.peft import Alphas
@@ -132,7 +133,7 @@ class _Places:
 
 def load_lora(weights: WeightFile, model: Model) -> Patch:
     """The LoRA in this file, its factors on the model's device. LoRA, LoCon (with Tucker cores, too), LoHa, LoKr, full differences, norms,
-    (IA)^3, GLoRA, DoRA on any of them.
+    (IA)^3, GLoRA, DoRA on any of them; OFT, Diag-OFT, BOFT.
 
     Raises FormatError `render:lora` for what is no LoRA or holds numbers that are none, `render:other-family` where it was made for another
     model, `render:lora-form` for forms that are not known here.
@@ -143,13 +144,15 @@ def load_lora(weights: WeightFile, model: Model) -> Patch:
     places, share, alphas = _Places(model), Share(), Alphas(weights.metadata)
     changes: list[Change] = []
     for module, names in modules.items():
-        wanted = _wanted(module, {role: weights.shapes[name] for role, name in names.items()}, places)
+        wanted = _wanted(module, {role: weights.shapes[name] for role, name in names.items()}, places, names)
         share.modules += 1
         share.applied += bool(wanted)
         if not wanted:
             share.miss(module)
         for target, flavour, roles, rank in wanted:
             scale = 1.0 if flavour == "diff" else _scale(weights, names, module, rank, alphas)
+            if flavour in ROTATIONS:
+                scale = _constraint(weights, names, target)
             factors = {_role(role, flavour): _factor(weights, names[role], model.device) for role in roles}
             if flavour == "ia3" and factors["ia3"].numel() != target.shape[int(factors["on_input"].any())]:
                 raise _does_not_fit(module, tuple(factors["ia3"].shape), target.shape)
@@ -163,7 +166,7 @@ Wanted = tuple[Target, str, tuple[str, ...], int]
 """A weight, the flavour, the roles of the factors, and the rank (0 for none)."""
 
 
-def _wanted(module: str, shapes: Shapes, places: _Places) -> list[Wanted]:
+def _wanted(module: str, shapes: Shapes, places: _Places, names: Mapping[str, str]) -> list[Wanted]:
     """What a module changes; [] where the model has no such layer. Raises FormatError where the shapes do not fit."""
     found: list[Wanted] = []
     target, bias = places.targets.find(module), places.targets.bias(module)
@@ -177,7 +180,7 @@ def _wanted(module: str, shapes: Shapes, places: _Places) -> list[Wanted]:
             found.append(_fitted(module, "diff", {role: shapes[role]}, target))
     rest = {role: shape for role, shape in shapes.items() if role not in (*BIASES, *WEIGHTS) and role not in SCALARS}
     if rest:
-        found.append(_fitted(module, _flavour(module, rest), rest, target))
+        found.append(_fitted(module, _flavour(module, rest, names), rest, target))
     return found
 
 
@@ -188,13 +191,23 @@ OWN_FLAVOURS: dict[frozenset[str], str] = {
 }
 
 
-def _flavour(module: str, shapes: Shapes) -> str:
-    known = flavour_of(shapes) or OWN_FLAVOURS.get(frozenset(shapes) - {"dora"})
+def _flavour(module: str, shapes: Shapes, names: Mapping[str, str]) -> str:
+    known = flavour_of(shapes) or OWN_FLAVOURS.get(frozenset(shapes) - {"dora"}) or _rotation(shapes, names)
     if known is None:
-        what = "an OFT (it turns weights instead of adding to them)" if "oft_blocks" in shapes else "a form that is not known"
-        sentence = f"The file is {what}: {printable(module, 80)} has {', '.join(sorted(shapes))}. Upload a LoRA, LoCon, LoHa, LoKr or DoRA."
+        what = "an OFT of PEFT" if "oft_blocks" in shapes else "a form that is not known"
+        forms = "LoRA, LoCon, LoHa, LoKr, DoRA, or an OFT or BOFT of LyCORIS or kohya"
+        sentence = f"The file is {what}: {printable(module, 80)} has {', '.join(sorted(shapes))}. Upload a {forms}."
         raise FormatError("render:lora-form", sentence, where=printable(module))
     return known
+
+
+def _rotation(shapes: Shapes, names: Mapping[str, str]) -> str | None:
+    """OFT by its blocks' dimensions, PEFT's by its name: that turns what goes into a layer, and packs its blocks."""
+    if not {"oft_blocks"} <= shapes.keys() <= {"oft_blocks", "rescale"} or names["oft_blocks"].endswith("oft_R.weight"):
+        return None
+    if names["oft_blocks"].endswith("oft_diag"):
+        return "oft_diag"
+    return "boft" if len(shapes["oft_blocks"]) == 4 else "oft"
 
 
 def _fitted(module: str, flavour: str, shapes: Shapes, target: Target) -> Wanted:
@@ -226,6 +239,8 @@ def _rank(flavour: str, shapes: Shapes, shape: Shape, width: int) -> int | None:
         return 0 if prod(next(iter(shapes.values()))) == shape[0] * width else None
     if flavour in FITS:
         return FITS[flavour](dict(shapes), shape[0], width)
+    if flavour in ROTATIONS:
+        return rotation_size(flavour, shapes, shape[0])
     if flavour == "ia3":
         return 0 if len(shape) > 1 and prod(shapes["ia3"]) in shape[:2] and prod(shapes["on_input"]) == 1 else None
     if flavour == "set":
@@ -270,6 +285,11 @@ def _scale(weights: WeightFile, names: Mapping[str, str], module: str, rank: int
         return 1.0
     alpha = _number(weights, names["alpha"]) if "alpha" in names else alphas.of(module, rank)
     return 1.0 if alpha is None else alpha / rank
+
+
+def _constraint(weights: WeightFile, names: Mapping[str, str], target: Target) -> float:
+    """How far rotations may go at most: alpha for each row, 0 where there is no bound."""
+    return max(0.0, _number(weights, names["alpha"])) * target.shape[0] if "alpha" in names else 0.0
 
 
 def _number(weights: WeightFile, name: str) -> float:

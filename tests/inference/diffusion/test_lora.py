@@ -299,7 +299,12 @@ SQUARE = torch.Size([64, 64])
     ("state", "code", "words"),
     [
         ({"some.weight": torch.ones(2, 2)}, "render:lora", "no LoRA in the file"),
-        ({f"{LINEAR}.oft_blocks": torch.ones(2, 2, 2)}, "render:lora-form", "an OFT"),
+        ({f"{LINEAR}.oft_R.weight": torch.ones(4, 120)}, "render:lora-form", "an OFT of PEFT"),
+        ({f"{LINEAR}.oft_blocks": torch.ones(2, 2, 2)}, "render:other-family", "gives a weight of 4x"),
+        ({f"{LINEAR}.oft_blocks": torch.ones(4, 16, 15)}, "render:other-family", "64x"),
+        ({f"{LINEAR}.oft_blocks": torch.ones(4, 16, 4, 4), f"{LINEAR}.rescale": torch.ones(64, 2)}, "render:other-family", "64x"),
+        ({f"{LINEAR}.oft_blocks": torch.ones(6, 16, 4, 4)}, "render:other-family", "64x"),
+        ({f"{LINEAR}.oft_blocks": torch.full((4, 16, 16), torch.nan)}, "render:lora", "NaN or infinity"),
         ({f"{LINEAR}.lora_down.weight": torch.ones(2, 64)}, "render:lora-form", "not known"),
         ({**lora_of(LINEAR, SQUARE)[0], f"{LINEAR}.alpha": torch.tensor(torch.nan)}, "render:lora", "is no number"),
         ({**lora_of(LINEAR, SQUARE)[0], f"{LINEAR}.alpha": torch.ones(3)}, "render:lora", "is no number"),
@@ -318,7 +323,7 @@ SQUARE = torch.Size([64, 64])
         (lora_of(LINEAR, SQUARE, rank=5000)[0], "render:lora-rank", "rank 5,000; LoRAs of at most 4,096"),
         ({f"{LINEAR}.lora_down.weight": torch.ones(0, 64), f"{LINEAR}.lora_up.weight": torch.ones(64, 0)}, "render:other-family", "64x64"),
     ],
-    ids=range(15),
+    ids=range(20),
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, state: State, code: str, words: str) -> None:
     originals()
