@@ -57,7 +57,7 @@ def _versions(numbers: range, entries: list) -> None:  # type: ignore[type-arg]
     from registry.models import BlobHash, File, Version
 
     rows = [
-        Version(entry=entry, name="v1", base_model="SD 1.5", status="published", published_at=entry.published_at, trigger_words=["lantern"])
+        Version(entry=entry, name="v1", branch="v1", base_model="SD 1.5", status="published", published_at=entry.published_at, trigger_words=["lantern"])
         for entry in entries
     ]
     versions = Version.objects.bulk_create(rows)

@@ -6,12 +6,14 @@ An add-on is also rendered at strength 0, to be compared with: that picture show
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import F, OuterRef, QuerySet
+
 from hub import pictures
-from inference.models import Shot
+from inference.models import Render, Shot
 from inference.offered import offered_previews
 from registry.lifecycle import RenderState
 
@@ -35,25 +37,46 @@ class ImageRow:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
-COLUMNS = (
-    "picture_id", "render__version_id", "picture__sha256", "picture__width", "picture__height", "picture__seed", "spec__prompt",
-    "spec__addons", "render__base_id", "place",
-)  # fmt: skip
+COLUMNS = {
+    "version_id": F("render__version_id"),
+    "sha256": F("picture__sha256"),
+    "width": F("picture__width"),
+    "height": F("picture__height"),
+    "seed": F("picture__seed"),
+    "prompt": F("spec__prompt"),
+    "addons": F("spec__addons"),
+    "base": F("render__base_id"),
+}
+"""Of a shot: the fields of `ImageRow` but its id, and what `chosen` asks besides."""
 
 
 def read(ids: Collection[int], *, meta: bool = False) -> dict[int, list[ImageRow]]:
     """The pictures of each of these versions, the strongest of an add-on first; one query. Who may see the versions, the caller knows."""
-    found: dict[int, list[tuple[float, int, ImageRow]]] = defaultdict(list)
     made = offered_previews().filter(version_id__in=ids, state=RenderState.MADE)
-    newest = made.order_by("version_id", "-pk").distinct("version_id").values("pk")
-    shots = Shot.objects.filter(render__in=newest).exclude(picture=None).order_by()
-    for row in shots.values_list(*COLUMNS, *(["picture__meta"] if meta else [])):
-        *shown, addons, base, place = row[:10]
-        strength = strength_of(addons, alone=base is None)
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in _shots(made.order_by("version_id", "-pk").distinct("version_id"), meta=meta):
+        found[row["version_id"]].append(row)
+    return {pk: chosen(rows, meta=meta) for pk, rows in found.items()}
+
+
+def of_version(version: OuterRef, *, meta: bool = False) -> QuerySet[Shot, dict[str, Any]]:
+    """What `chosen` chooses from, of one version: for a subquery. `version` is seen from inside a subquery of a subquery."""
+    return _shots(offered_previews().filter(version=version, state=RenderState.MADE).order_by("-pk")[:1], meta=meta)
+
+
+def _shots(renders: QuerySet[Render], *, meta: bool) -> QuerySet[Shot, dict[str, Any]]:
+    shots = Shot.objects.filter(render__in=renders.values("pk")).exclude(picture=None).order_by()
+    return shots.values("place", "picture_id", **COLUMNS, **({"meta": F("picture__meta")} if meta else {}))
+
+
+def chosen(rows: Iterable[dict[str, Any]], *, meta: bool = False) -> list[ImageRow]:
+    """Of the shots of one version those in which it acts, the strongest first."""
+    found = []
+    for row in rows:
+        strength = strength_of(row.pop("addons"), alone=row.pop("base") is None)
         if strength:
-            found[shown[1]].append((-strength, place, ImageRow(*shown, *row[10:])))
-    most = MOST_OF_ONE if meta else MOST
-    return {pk: [image for _, _, image in sorted(rows, key=lambda row: row[:2])[:most]] for pk, rows in found.items()}
+            found.append((-strength, row.pop("place"), ImageRow(id=row.pop("picture_id"), **row)))
+    return [image for _, _, image in sorted(found, key=lambda one: one[:2])[: MOST_OF_ONE if meta else MOST]]
 
 
 def strength_of(addons: Any, *, alone: bool) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, F, Func, QuerySet, TextField, Value
+from django.db.models import BooleanField, F, Func, QuerySet, TextField
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 
@@ -17,6 +17,7 @@ from hub.api.civitai.answers import ApiError
 from hub.api.civitai.rows import EntryRow
 from hub.downloads import origin_of
 from registry.models import Entry
+from registry.statements import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +35,50 @@ class Order:
     def apply(self, entries: QuerySet[Entry]) -> QuerySet[Entry]:
         return entries.order_by(*(f"-{key}" if self.descending else key for key in self.keys))
 
-    def after(self, entries: QuerySet[Entry], place: tuple[Any, ...]) -> QuerySet[Entry]:
-        """Rows beyond `place`, by one comparison of rows: an index over these columns finds it at any depth."""
+    def after(self, entries: QuerySet[Entry]) -> QuerySet[Entry]:
+        """Rows beyond the place that `given` names, by one comparison of rows: an index over these columns finds it at any depth."""
         ours = Func(*(F(key) for key in self.keys), function="ROW", output_field=TextField())
-        given = Func(*(Value(value) for value in place), function="ROW", output_field=TextField())
-        beyond = Func(ours, given, template="%(expressions)s", arg_joiner=" < " if self.descending else " > ", output_field=BooleanField())
+        place = (Given(f"after_{number}", TYPES[key]) for number, key in enumerate(self.keys))
+        beyond = Func(
+            ours,
+            Func(*place, function="ROW", output_field=TextField()),
+            template="%(expressions)s",
+            arg_joiner=" < " if self.descending else " > ",
+            output_field=BooleanField(),
+        )
         return entries.filter(beyond)
 
     def place(self, row: EntryRow) -> tuple[Any, ...]:
         return tuple(getattr(row, key) for key in self.keys)
 
 
+TYPES = {"published_at": "timestamptz", "download_count": "bigint", "relevance": "float8", "id": "bigint"}
+"""PostgreSQL's, of what entries are sorted by."""
 NEWEST = Order("newest", ("published_at",))
 OLDEST = Order("oldest", ("published_at",), descending=False)
 DOWNLOADS = Order("downloads", ("download_count",))
 RELEVANCE = Order("relevance", ("relevance", "download_count"))
-ORDERS = {"Newest": NEWEST, "Oldest": OLDEST}
-"""By the site's name. What counts likes, comments or pictures is by downloads: the hub keeps no such counts."""
+ORDERS = {
+    "Highest Rated": DOWNLOADS,
+    "Most Downloaded": DOWNLOADS,
+    "Most Liked": DOWNLOADS,
+    "Most Discussed": DOWNLOADS,
+    "Most Collected": DOWNLOADS,
+    "Most Images": DOWNLOADS,
+    "Newest": NEWEST,
+    "Oldest": OLDEST,
+}
+"""By the site's name. The hub keeps no likes, comments or collections: these are by downloads until it does. A new order needs a name
+of its own, columns that are never null with their `TYPES`, and an index over them and the id."""
 
 
 def order_of(sort: str) -> Order:
-    return ORDERS.get(sort, DOWNLOADS)
+    return ORDERS[sort or "Highest Rated"]
+
+
+def given(place: tuple[Any, ...]) -> dict[str, Any]:
+    """What fills the open places of `Order.after`."""
+    return {f"after_{number}": value for number, value in enumerate(place)}
 
 
 def cursor_of(order: Order, place: tuple[Any, ...]) -> str:

@@ -24,31 +24,42 @@ LICENCE_FLAGS = {
     "allowDifferentLicense": "allow_different_license",
     "allowDifferentLicenses": "allow_different_license",
 }
+TAGS = ("tag", "tagname", "tag[]")
+PERSONAL = ("favorites", "hidden")
+"""Lists of a person's own: who is nobody has none, whatever the value."""
+UNKNOWN_HERE = (*PERSONAL, "earlyAccess", "fromPlatform", "followed")
+"""Asks for what the hub does not have: nobody keeps such lists here, sells early access, or trains on the site."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What GET /api/v1/models was asked, checked. Empty tuples and None mean: not asked."""
+    """What GET /api/v1/models was asked, checked. Empty texts and tuples, and None, mean: not asked.
+
+    `rating` is not read: it asks for stars, which nobody gives here.
+    `tags`: an entry must have each of them. `nothing`: it was asked for what no hub of this kind has, so the answer is an empty list.
+    """
 
     limit: int = MAX_LIMIT
     page: int | None = None
     cursor: str = ""
     query: str = ""
-    tag: str = ""
+    tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
     username: str = ""
     types: tuple[str, ...] = ()
+    checkpoint_type: str = ""
     base_models: tuple[str, ...] = ()
     ids: tuple[int, ...] | None = None
     version_ids: tuple[int, ...] | None = None
     formats: tuple[str, ...] = ()
-    availability: tuple[str, ...] = ()
     commercial_use: tuple[str, ...] = ()
     licence: dict[str, bool] = field(default_factory=dict)
-    sort: str = "Highest Rated"
+    sort: str = ""
     period: str = "AllTime"
     nsfw: bool = False
     primary_only: bool = False
-    favourites: bool = False
+    renderable: bool = False
+    nothing: bool = False
 
 
 def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
@@ -61,29 +72,32 @@ def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
             raise ApiError(400, "Cannot use page param with query search. Use cursor-based pagination.")
         if page * limit > MAX_PAGED_ITEMS:
             raise ApiError(429, "You've requested too many pages, please use cursors instead")
-    for key in ("favorites", "hidden"):
+    for key in PERSONAL:
         if key in given and not signed_in:
             raise ApiError(401, "Unauthorized")
+    availability = several_of(given, "availability", vocabulary.AVAILABILITIES)
     return ListQuery(
         limit=limit,
         page=None if cursor else page,
         cursor=cursor,
         query=query,
-        tag=(given.get("tag") or given.get("tagname") or "").strip().lower(),
+        tags=tuple(dict.fromkeys(_tag(name) for key in TAGS for name in given.getlist(key) if name.strip())),
+        without_tags=tuple(_tag(name) for name in several(given, "excludeTag")),
         username=username_of(given.get("username", "")),
         types=several_of(given, "types", vocabulary.MODEL_TYPES),
+        checkpoint_type=one_of(given, "checkpointType", vocabulary.CHECKPOINT_TYPES),
         base_models=tuple(several(given, "baseModels")),
         ids=id_list(given, "ids"),
         version_ids=id_list(given, "modelVersionIds"),
         formats=several_of(given, "fileFormats", vocabulary.FORMATS),
-        availability=several_of(given, "availability", vocabulary.AVAILABILITIES),
         commercial_use=several_of(given, "allowCommercialUse", vocabulary.COMMERCIAL_USES),
         licence={column: flag for key, column in LICENCE_FLAGS.items() if (flag := yes_or_no(given, key)) is not None},
-        sort=one_of(given, "sort", vocabulary.SORTS, "Highest Rated"),
-        period=one_of(given, "period", tuple(vocabulary.PERIOD_DAYS), "AllTime"),
+        sort=one_of(given, "sort", vocabulary.SORTS),
+        period=period_of(given),
         nsfw=bool(yes_or_no(given, "nsfw")),
         primary_only=bool(yes_or_no(given, "primaryFileOnly")),
-        favourites=bool(yes_or_no(given, "favorites")) or bool(yes_or_no(given, "hidden")),
+        renderable=bool(yes_or_no(given, "supportsGeneration")),
+        nothing=any(yes_or_no(given, key) for key in UNKNOWN_HERE) or bool(availability and "Public" not in availability),
     )
 
 
@@ -156,11 +170,25 @@ def yes_or_no(given: QueryDict, key: str) -> bool | None:
     return text in TRUE
 
 
+def period_of(given: QueryDict) -> str:
+    """The period by which the list is cut: with `periodMode=stats` none, as that means what is counted, and counts are of all time."""
+    period = one_of(given, "period", tuple(vocabulary.PERIOD_DAYS), "AllTime")
+    return "AllTime" if one_of(given, "periodMode", vocabulary.PERIOD_MODES) == "stats" else period
+
+
+def _tag(name: str) -> str:
+    """As the catalogue spells tags."""
+    return " ".join(name.lower().split())
+
+
 def username_of(text: str) -> str:
     """As the site does it: the first space is an underscore, what no name can hold is dropped."""
     return re.sub(r"[^A-Za-z0-9_-]", "", text.strip().replace(" ", "_", 1)).lower()
 
 
+PLACE = frozenset({"limit", "page", "cursor", "primary_only", "sort"})
+
+
 def dump(query: Any) -> str:
-    """A stable text of a query without its place in the list: two pages of one list have the same."""
-    return repr([getattr(query, name) for name in ListQuery.__slots__ if name not in {"limit", "page", "cursor", "primary_only"}])
+    """A stable text of a query without its place in the list: two pages of one list have the same, whatever its order."""
+    return repr([getattr(query, name) for name in ListQuery.__slots__ if name not in PLACE])

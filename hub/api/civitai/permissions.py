@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from hub.api.civitai import parameters
 from hub.api.civitai.answers import ApiError, answer, endpoint
 from inference.renderfiles import CONTAINER, ROLES
 from registry import queries
-from registry.models import Status, User
+from registry.models import File, Status, User
 
 MOST = 1000
 
@@ -38,6 +39,10 @@ def check(request: HttpRequest, user: User | None) -> HttpResponse:
 
 def renderable(user: User | None, ids: Collection[int]) -> set[int]:
     """Those of these versions that this person may see and of which the hub can make pictures; one query. None is anybody."""
-    weights = queries.downloadable_files().filter(blob__container=CONTAINER, blob__detected__kind__in=list(ROLES))
     versions = queries.readable_versions(user).filter(pk__in=ids, deleted_at=None, entry__deleted_at=None).exclude(status=Status.WITHDRAWN)
-    return set(weights.filter(version__in=versions).values_list("version_id", flat=True))
+    return set(rendered_weights().filter(version__in=versions).values_list("version_id", flat=True))
+
+
+def rendered_weights() -> QuerySet[File]:
+    """Files that a render can be made with, whoever asks."""
+    return queries.downloadable_files().filter(blob__container=CONTAINER, blob__detected__kind__in=list(ROLES))

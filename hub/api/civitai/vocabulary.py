@@ -46,6 +46,7 @@ PRECISIONS = ("fp32", "fp16", "bf16", "fp8")
 
 SORTS = ("Highest Rated", "Most Downloaded", "Most Liked", "Most Discussed", "Most Collected", "Most Images", "Newest", "Oldest")
 PERIOD_DAYS = {"Day": 1, "Week": 7, "Month": 30, "Year": 365, "AllTime": None}
+PERIOD_MODES = ("published", "stats")
 AVAILABILITIES = ("Public", "Unsearchable", "Private", "EarlyAccess")
 COMMERCIAL_USES = ("None", *CommercialUse.values)
 CHECKPOINT_TYPES = ("Trained", "Merge")
