@@ -27,8 +27,10 @@ def caller(user: User | None, scope: str = "read") -> Call:
     """`call(path, **query)` as this person, by token; nobody for None. `method=` for other methods than GET."""
     headers = {"Authorization": f"Bearer {Token.issue(user, 'laptop', scope)[1]}"} if user else {}
 
+    client = Client(headers=headers)
+
     def call(path: str, query: Any = None, method: str = "get", **more: Any) -> Any:
-        return getattr(Client(headers=headers), method)(path, query or {}, **more)
+        return getattr(client, method)(path, query or {}, **more)
 
     return call
 
