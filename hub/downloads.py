@@ -44,7 +44,9 @@ def signed_url(where: HttpRequest | str, file: File, *, name: str | None = None)
     origin, method = (where, "GET") if isinstance(where, str) else (origin_of(where), where.method)
     disposition = names.attachment(name or file.name)
     if storage.on_disk() is None:
-        return _bucket_url(origin, file, disposition, "head_object" if method == "HEAD" else "get_object")
+        return _bucket_url(
+            origin, file, disposition, "head_object" if method == "HEAD" and settings.S3["public_endpoint"] else "get_object"
+        )
     shown = disposition.split('"')[1].replace("/", "_")
     expires, audience = int(time.time()) + settings.SIGNED_URL_SECONDS, EVERYBODY if _open_to_everybody(file) else OWNER
     query = {
@@ -57,7 +59,10 @@ def signed_url(where: HttpRequest | str, file: File, *, name: str | None = None)
 
 
 def _bucket_url(origin: str, file: File, disposition: str, operation: str) -> str:
-    """A presigned address is good for one method: whoever asks by HEAD is sent on to an address for HEAD."""
+    """A presigned address is good for one method: whoever asks by HEAD is sent on to an address for HEAD.
+
+    Where the site itself passes requests on, one for GET is enough: `hub.transport.s3proxy` answers HEAD of it too.
+    """
     signer = staging.signer(staging.public_endpoint(origin))
     params = {
         "Bucket": storage.bucket("models").name,
@@ -101,7 +106,7 @@ def bytes_of(file: File, disposition: str) -> HttpResponse:
     blob = file.blob
     if blob is None or storage.on_disk() is None or not storage.exists(blob):
         log.error("the bytes of file %s (%s) are not in the store, or not as many as were hashed", file.pk, file.sha256)
-        return _refuse(503, "The bytes of this file cannot be read just now. The admin finds the reason in the log.")
+        return _refuse(503, "The bytes of this file cannot be read just now. The admin finds the reason in the log.", retry_after=60)
     response = HttpResponse(content_type="application/octet-stream")
     response["X-Accel-Redirect"] = f"/protected/models/{storage.blob_name(blob.sha256)}"
     # Clients read the raw bytes between the quotes; Django would wrap a name beyond Latin-1 into a MIME word.
@@ -114,8 +119,10 @@ def bytes_of(file: File, disposition: str) -> HttpResponse:
     return response
 
 
-def _refuse(status: int, sentence: str) -> JsonResponse:
+def _refuse(status: int, sentence: str, *, retry_after: int = 0) -> JsonResponse:
     response = JsonResponse({"error": sentence}, status=status)
+    if retry_after:
+        response["Retry-After"] = str(retry_after)
     response["Cache-Control"] = "no-store"
     response["Access-Control-Allow-Origin"] = "*"
     return response

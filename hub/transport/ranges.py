@@ -30,7 +30,7 @@ def answer(asked: dict[bytes, bytes], size: int, etag: bytes, modified: float) -
         return Answer(304, 0, 0, headers)
     whole = Answer(200, 0, size, [*headers, (b"content-length", b"%d" % size)])
     wanted = _RANGE.fullmatch(asked.get(b"range", b""))
-    if wanted is None or not _still_the_same(asked.get(b"if-range"), etag, modified):
+    if wanted is None or not still_the_same(asked.get(b"if-range"), etag, modified):
         return whole
     return _part(wanted[1], wanted[2], size, headers) or whole
 
@@ -66,7 +66,7 @@ def _unchanged(asked: dict[bytes, bytes], etag: bytes, modified: float) -> bool:
     return since is not None and int(modified) <= since
 
 
-def _still_the_same(condition: bytes | None, etag: bytes, modified: float) -> bool:
+def still_the_same(condition: bytes | None, etag: bytes, modified: float) -> bool:
     """Whether a range may be served under this If-Range: a strong tag that matches, or exactly our date."""
     if condition is None:
         return True

@@ -1,7 +1,8 @@
 """Passes presigned S3 requests for our buckets through to the S3 server, on the site's own port, streaming both ways.
 
 The Host header is kept, because the signature covers it; the S3 server alone judges the signature. Credentials meant for
-the hub (cookies, bearer tokens) stay here, and no answer may be rendered by a browser.
+the hub (cookies, bearer tokens) stay here, and no answer may be rendered by a browser. Two things that S3 servers do not do
+are done here: HEAD of an address that was signed for GET, and `If-Range`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -17,6 +19,7 @@ import yarl
 from django.conf import settings
 
 from hub.transport.answers import NOT_RENDERED, answer
+from hub.transport.ranges import still_the_same
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 HOP_BY_HOP = set(b"connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade".split())
@@ -24,6 +27,8 @@ HOP_BY_HOP = set(b"connection keep-alive proxy-authorization proxy-connection te
 NOT_FOR_S3 = HOP_BY_HOP | {b"cookie", b"authorization", b"expect"}
 NOT_FROM_S3 = HOP_BY_HOP | set(NOT_RENDERED) | {b"set-cookie", b"server", b"access-control-allow-origin"}
 CHUNK = 256 * 2**10
+AWAY_SECONDS = 10
+"""After which a program may ask again when the S3 server did not answer."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -55,18 +60,41 @@ class S3Proxy:
             if started.yes:
                 raise ConnectionError("the S3 server stopped in the middle of an answer") from error  # the server cuts the connection
             text = "The hub's file store does not answer. Try again in a moment."
-            await answer(send, 502, {"error": text, "code": "storage:away"})
+            await answer(send, 502, {"error": text, "code": "storage:away"}, {b"retry-after": b"%d" % AWAY_SECONDS})
 
     async def _pass(self, scope: Message, receive: Receive, send: _Started) -> None:
         headers = [(name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"] if name not in NOT_FOR_S3]
         body = _body(receive) if scope["method"] in {"PUT", "POST"} else None
-        url, method = _upstream(scope), scope["method"]
-        async with _session() as s3, s3.request(method, url, headers=headers, data=body, allow_redirects=False) as found:
+        async with _session() as s3, await _asked(s3, scope, headers, body) as found:
             kept = [(name.lower(), value) for name, value in found.raw_headers if name.lower() not in NOT_FROM_S3]
             await send({"type": "http.response.start", "status": found.status, "headers": [*kept, *NOT_RENDERED.items()]})
             if scope["method"] != "HEAD":
                 await _relay(found, receive, send)
             await send({"type": "http.response.body", "body": b""})
+
+
+async def _asked(
+    s3: aiohttp.ClientSession, scope: Message, headers: list[tuple[str, str]], body: AsyncIterator[bytes] | None
+) -> aiohttp.ClientResponse:
+    """The S3 server's answer, its body unread. Asks a second time where the first question was not one for S3."""
+    url, method = _upstream(scope), scope["method"]
+    found = await s3.request(method, url, headers=headers, data=body, allow_redirects=False)
+    if method == "HEAD" and found.status == 403:  # signed for GET, most likely: clients ask before they fetch
+        found.close()
+        found = await s3.request("GET", url, headers=headers, allow_redirects=False)
+    elif method == "GET" and found.status == 206 and not _condition_holds(dict(scope["headers"]).get(b"if-range"), found):
+        found.close()
+        whole = [pair for pair in headers if pair[0].lower() not in {"range", "if-range"}]
+        found = await s3.request("GET", url, headers=whole, allow_redirects=False)
+    return found
+
+
+def _condition_holds(condition: bytes | None, found: aiohttp.ClientResponse) -> bool:
+    """Whether If-Range lets this part be sent: SeaweedFS and others send it whatever the condition says."""
+    with contextlib.suppress(ValueError):
+        modified = parsedate_to_datetime(found.headers.get("Last-Modified", "")).timestamp()
+        return still_the_same(condition, found.headers.get("ETag", "").encode(), modified)
+    return condition is None
 
 
 def _session() -> aiohttp.ClientSession:

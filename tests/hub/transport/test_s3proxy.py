@@ -98,6 +98,30 @@ def test_downloads_pass_with_ranges_and_are_never_rendered(own_port: None, live_
     assert headers["Content-Range"] == f"bytes 1048570-1048580/{len(DATA)}"
 
 
+def test_an_address_for_get_answers_head_too(own_port: None, live_hub: LiveHub, creator: Any) -> None:
+    url = signed_url(live_hub.url, stored(creator, DATA), name="ランタン.safetensors")
+    status, headers, body = get(url, {"Authorization": "Bearer None"}, "HEAD")
+    assert (status, body, headers["Content-Length"], headers["Accept-Ranges"]) == (200, b"", str(len(DATA)), "bytes")
+    assert headers["Content-Disposition"].encode("latin-1").decode() == 'attachment; filename="ランタン.safetensors"'
+    assert get(url)[2] == DATA
+    assert get(url.replace("X-Amz-Expires=", "X-Amz-Expires=1"), method="HEAD")[0] == 403
+
+
+def test_a_part_is_sent_of_the_bytes_that_the_client_began_with(own_port: None, live_hub: LiveHub, creator: Any) -> None:
+    url = signed_url(live_hub.url, stored(creator, DATA))
+    _, headers, _ = get(url, method="HEAD")
+    tag, date = headers["ETag"], headers["Last-Modified"]
+    assert not tag.startswith("W/")
+    for same in (tag, date):
+        status, _, body = get(url, {"Range": "bytes=7000000-", "If-Range": same})
+        assert (status, body) == (206, DATA[7000000:])
+    for other in ('"of another file"', f"W/{tag}", "Wed, 21 Oct 2015 07:28:00 GMT"):
+        status, _, body = get(url, {"Range": "bytes=7000000-", "If-Range": other})
+        assert (status, len(body)) == (200, len(DATA))
+    status, headers, _ = get(url, {"Range": f"bytes={len(DATA)}-"})
+    assert (status, headers["Content-Range"]) == (416, f"bytes */{len(DATA)}")
+
+
 def test_a_changed_signature_is_refused_by_s3(own_port: None, live_hub: LiveHub, creator: Any) -> None:
     url = signed_url(live_hub.url, stored(creator, b"secret"))
     before, _, signature = url.partition("X-Amz-Signature=")
@@ -116,6 +140,6 @@ def test_only_presigned_requests_for_our_buckets_reach_s3(own_port: None, live_h
 def test_an_s3_server_that_is_away_is_a_sentence(own_port: None, live_hub: LiveHub, settings: Any) -> None:
     address = f"{live_hub.url}/{settings.S3_BUCKETS['models']}/x?X-Amz-Signature=1"
     settings.S3 = {**settings.S3, "endpoint_url": "http://127.0.0.1:9"}
-    status, _, body = get(address)
-    assert status == 502
+    status, headers, body = get(address)
+    assert (status, headers["Retry-After"]) == (502, "10")
     assert b"file store does not answer" in body
