@@ -7,15 +7,14 @@ is seen, and counted, by the hub.
 from __future__ import annotations
 
 import re
-from mimetypes import guess_type
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from hub import downloads
-from hub.api.huggingface import paths, trees
+from hub.api.huggingface import paths, textfiles, trees, wellknown_answers
 from hub.api.huggingface.answers import EntryNotFound, HubError, Withheld, endpoint
 from hub.api.huggingface.repositories import Place, find_place, repo_id
-from hub.transport import ranges
+from hub.api.huggingface.wellknown_answers import or_wellknown
 from hub.verdicts import reports
 from registry import names, queries, storage
 from registry.catalog import IN_WORK
@@ -26,17 +25,17 @@ from registry.models import File, Status, User, Verdict
 RESUMED = re.compile(r"bytes=\s*(?:0*[1-9]|-)")
 PENDING_SECONDS = 5
 PENDING = "scan pending: this file is still being examined. It can be fetched as soon as it was found clean."
-TEXT_TYPES = {"json": "application/json", "md": "text/plain", "txt": "text/plain"}
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.resolve)
 def resolve(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str, path: str) -> HttpResponse:
     place = find_place(user, namespace, name, revision)
     row = trees.find_row(place.commit.tree, path)
     if row is None:
         _refuse_held(place, user, path)
         raise EntryNotFound(place.commit.sha)
-    response = _stored(request, user, place, row) if "file" in row else _text(request, row)
+    response = _stored(request, user, place, row) if "file" in row else textfiles.send(request, row, trees.read_text(row))
     response["X-Repo-Commit"] = place.commit.sha
     return response
 
@@ -72,36 +71,6 @@ def _bytes(request: HttpRequest, file: File, row: Row) -> HttpResponse:
         response["Accept-Ranges"] = "bytes"
     response["ETag"] = f'"{row["sha256"]}"'
     return response
-
-
-def _text(request: HttpRequest, row: Row) -> HttpResponse:
-    """A text with ranges. Browsers show it as plain text and run nothing of it: anybody may have written it."""
-    content, etag = trees.read_text(row), f'"{row["oid"]}"'
-    asked = {key.encode(): value.encode("latin-1", "replace") for key, value in (("range", request.headers.get("Range", "")),) if value}
-    known = request.headers.get("If-None-Match")
-    if known:
-        asked[b"if-none-match"] = known.encode("latin-1", "replace")
-    plan = ranges.answer(asked, len(content), etag.encode(), 0.0)
-    body = content[plan.start : plan.start + plan.length]
-    response = HttpResponse(body, status=plan.status, content_type=_text_type(row["path"]))
-    for key, value in plan.headers:
-        if key != b"last-modified":
-            response[key.decode()] = value.decode()
-    response["Content-Disposition"] = (
-        names.attachment(row["path"].rpartition("/")[2]).encode().decode("latin-1").replace("attachment", "inline")
-    )
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = downloads.SANDBOX
-    response["Cache-Control"] = "private, no-cache"
-    return response
-
-
-def _text_type(path: str) -> str:
-    kind = TEXT_TYPES.get(path.rpartition(".")[2].lower())
-    if kind is not None:
-        return f"{kind}; charset=utf-8"
-    guessed = guess_type(path)[0] or ""
-    return guessed if guessed in {"image/png", "image/jpeg", "image/webp"} else "text/plain; charset=utf-8"
 
 
 def _refuse_held(place: Place, user: User | None, path: str) -> None:

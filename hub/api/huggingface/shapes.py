@@ -116,3 +116,17 @@ def tree_folder(path: str, rows: Iterable[Row]) -> Shape:
 def commit(row: Commit) -> Shape:
     authors = [{"user": trees.author_name(row)}]
     return {"id": row.sha, "title": row.title, "message": row.message, "authors": authors, "date": iso(row.created_at)}
+
+
+def tree_level(rows: list[Row], path: str, *, recursive: bool) -> Iterable[Row | Shape]:
+    """The rows themselves and each folder on the way once, where its first file is; not below the first level unless recursive."""
+    start, told = len(path) + 1 if path else 0, set()
+    for row in rows:
+        folders = row["path"][start:].split("/")[:-1]
+        for depth in range(1, len(folders) + 1 if recursive else min(2, len(folders) + 1)):
+            folder = row["path"][:start] + "/".join(folders[:depth])
+            if folder not in told:
+                told.add(folder)
+                yield tree_folder(folder, [other for other in rows if other["path"].startswith(f"{folder}/")])
+        if recursive or not folders:
+            yield row

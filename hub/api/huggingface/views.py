@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from hub.api.huggingface import safetensors, shapes, trees
+from hub.api.huggingface import safetensors, shapes, trees, wellknown_answers
 from hub.api.huggingface.answers import EntryNotFound, HubError, RepoNotFound, RevisionNotFound, answer, endpoint, is_true, with_next
 from hub.api.huggingface.history import last_changes, visible_commits
 from hub.api.huggingface.reading import asked_paths
 from hub.api.huggingface.repositories import Place, find_entry, find_place
+from hub.api.huggingface.wellknown_answers import or_wellknown
 from registry import commits, queries
 from registry.commits import Row
 from registry.models import Commit, CommitTag, Entry, User
@@ -22,6 +22,7 @@ TREE_PAGE, EXPANDED_PAGE = 1000, 100
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.info)
 def info(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str = "") -> HttpResponse:
     """ModelInfo. Without a revision an entry that has nothing to read yet is shown without a tree."""
     entry = find_entry(user, namespace, name)
@@ -39,6 +40,7 @@ def info(request: HttpRequest, user: User | None, namespace: str, name: str, rev
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.tree)
 def tree(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str, path: str = "") -> HttpResponse:
     """Rows below `path`, page by page; pages after the first are of the same commit, whatever happens to the branch."""
     place = find_place(user, namespace, name, revision)
@@ -46,7 +48,7 @@ def tree(request: HttpRequest, user: User | None, namespace: str, name: str, rev
     below = [row for row in place.commit.tree if not path or row["path"].startswith(f"{path}/")]
     if path and not below:
         raise EntryNotFound(place.commit.sha)
-    found = list(_level(below, path, recursive=is_true(request, "recursive")))
+    found = list(shapes.tree_level(below, path, recursive=is_true(request, "recursive")))
     expand = is_true(request, "expand")
     size = EXPANDED_PAGE if expand else TREE_PAGE
     start = _whole(request, "cursor")
@@ -60,6 +62,7 @@ def tree(request: HttpRequest, user: User | None, namespace: str, name: str, rev
 
 
 @endpoint("POST")
+@or_wellknown(wellknown_answers.paths_info)
 def paths_info(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str) -> HttpResponse:
     """Files and folders of these names; names that do not exist are left out."""
     wanted, expand = asked_paths(request)
@@ -70,20 +73,6 @@ def paths_info(request: HttpRequest, user: User | None, namespace: str, name: st
         below = [other for other in place.commit.tree if other["path"].startswith(f"{path}/")]
         found += [{**row, "path": path}] if row else [shapes.tree_folder(path, below)] if below else []
     return answer(_shown(place, found, expand=expand))
-
-
-def _level(rows: list[Row], path: str, *, recursive: bool) -> Iterable[Row | shapes.Shape]:
-    """The rows themselves and each folder on the way once, where its first file is; not below the first level unless recursive."""
-    start, told = len(path) + 1 if path else 0, set()
-    for row in rows:
-        folders = row["path"][start:].split("/")[:-1]
-        for depth in range(1, len(folders) + 1 if recursive else min(2, len(folders) + 1)):
-            folder = row["path"][:start] + "/".join(folders[:depth])
-            if folder not in told:
-                told.add(folder)
-                yield shapes.tree_folder(folder, [other for other in rows if other["path"].startswith(f"{folder}/")])
-        if recursive or not folders:
-            yield row
 
 
 def _shown(place: Place, rows: list[Row | shapes.Shape], *, expand: bool) -> list[shapes.Shape]:
@@ -99,6 +88,7 @@ def _whole(request: HttpRequest, name: str) -> int:
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.refs)
 def refs(request: HttpRequest, user: User | None, namespace: str, name: str) -> HttpResponse:
     """`main` and every version as branches, each with its head; the tags that this user may read."""
     entry = find_entry(user, namespace, name)
@@ -125,6 +115,7 @@ def _ref(name: str, kind: str, sha: str) -> shapes.Shape:
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.history)
 def history(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str) -> HttpResponse:
     """The commits of a version that this user may see, newest first, page by page."""
     place = find_place(user, namespace, name, revision)
@@ -140,6 +131,7 @@ def history(request: HttpRequest, user: User | None, namespace: str, name: str, 
 
 
 @endpoint("GET")
+@or_wellknown(wellknown_answers.auth_check)
 def auth_check(request: HttpRequest, user: User | None, namespace: str, name: str, access: str = "") -> HttpResponse:
     """{} where the user may read (or write), else the refusal."""
     entry = find_entry(user, namespace, name)
