@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import BigIntegerField, BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
+from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Func, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -32,7 +32,7 @@ from registry.models import Entry, Rating, User, Version, Visibility
 WORDS = {Rating.PG: "None", Rating.PG13: "Soft", Rating.R: "Mature", Rating.X: "X", Rating.XXX: "X"}
 NO_REACTIONS = dict.fromkeys(("cryCount", "laughCount", "likeCount", "dislikeCount", "heartCount", "commentCount"), 0)
 NEWEST, OLDEST = Order("newest-pictures", ()), Order("oldest-pictures", (), descending=False)
-RANDOM = Order("random-pictures", ("seed", "rank"), descending=False)
+RANDOM = Order("random-pictures", ("shuffle", "rank"), descending=False)
 """A shuffle by a seed that its cursor keeps, so that walking on repeats nothing."""
 MOST_SEED, MOST_RANK = 2**31, 2**63 - 1
 
@@ -141,14 +141,17 @@ def _shuffled(found: QuerySet[Picture], query: FeedQuery) -> QuerySet[Picture, A
     after = paging.place_of(RANDOM, query.cursor) if query.cursor else None
     seed = Value(after[0] if after else secrets.randbelow(MOST_SEED), output_field=BigIntegerField())
     mixed = Func(F("pk"), seed, function="hashint8extended", output_field=BigIntegerField())  # PostgreSQL's own, of a bigint
-    found = found.annotate(seed=seed, rank=mixed.bitand(MOST_RANK))
+    # Said in so many words that it is a bigint: Django takes any "&" for a small integer, which no large number could exceed.
+    found = found.annotate(shuffle=seed, rank=ExpressionWrapper(mixed.bitand(MOST_RANK), output_field=BigIntegerField()))
     if after:
         found = found.filter(Q(rank__gt=after[1]) | Q(rank=after[1], pk__gt=after[2]))
-    return found.order_by("rank", "pk").values_list("seed", "rank", "pk")
+    return found.order_by("rank", "pk").values_list("shuffle", "rank", "pk")
 
 
 def _shown(shots: QuerySet[Shot], ids: Collection[int]) -> list[Shown]:
     """What is told of these pictures, in their order. Where a listed model shows one, it does not tell of unlisted ones that do too."""
+    if not ids:
+        return []
     found: dict[int, list[Shown]] = defaultdict(list)
     for row in shots.filter(picture__in=ids).values_list(*COLUMNS):
         found[row[0]].append(Shown(*row))
