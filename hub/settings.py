@@ -174,6 +174,7 @@ WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/dist/assets/"  # Vite puts a hash in
 MAX_FILE_BYTES = env.int("WEIGH_MAX_FILE_BYTES", default=50 * 2**30)
 PART_SIZE_BYTES = env.int("WEIGH_PART_SIZE_BYTES", default=16 * 2**20)
 USER_QUOTA_BYTES = env.int("WEIGH_USER_QUOTA_BYTES", default=500 * 2**30)
+PUSHED_TEXT_BYTES = env.int("WEIGH_PUSHED_TEXT_BYTES", default=2**30)  # texts and small pictures of one person, in the database
 UPLOAD_EXPIRY_HOURS = env.int("WEIGH_UPLOAD_EXPIRY_HOURS", default=24)
 KEEP_DELETED_DAYS = env.int("WEIGH_KEEP_DELETED_DAYS", default=30)
 SIGNED_URL_SECONDS = env.int("WEIGH_SIGNED_URL_SECONDS", default=6 * 3600)

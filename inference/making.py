@@ -69,7 +69,7 @@ def _become_ready(file: File) -> None:
 
 def want_variants(file: File) -> None:
     """Ask for the variants that are worth making of an upload; asking twice changes nothing."""
-    if file.role != Role.UPLOADED or file.blob is None or not hasattr(file.blob, "tensor_index"):
+    if file.role != Role.UPLOADED or file.removed_at or file.blob is None or not hasattr(file.blob, "tensor_index"):
         return
     for recipe in worthwhile(file.blob.tensor_index.directory):
         derivative, new = Derivative.objects.get_or_create(source=file, recipe=recipe.to_json())
@@ -169,7 +169,7 @@ def _derived_file(source: File, recipe: Recipe, blob: Blob, overflow: int) -> Fi
 
     `overflow` counts the values that the cast made infinite; with any, lists warn of the file and never recommend it.
     """
-    same = File.objects.filter(version=source.version, blob=blob).exclude(state=FileState.FAILED).first()
+    same = File.kept.filter(version=source.version, blob=blob).exclude(state=FileState.FAILED).first()
     if same:
         return same
     fields = {
@@ -180,6 +180,7 @@ def _derived_file(source: File, recipe: Recipe, blob: Blob, overflow: int) -> Fi
         "size_bytes": blob.size_bytes,
         "recipe": {**recipe.to_json(), "converter": CONVERTER_VERSION, **({"overflow": overflow} if overflow else {})},
         "state": FileState.QUEUED,
+        "removed_at": source.removed_at,
     }
     suffix = variant_suffix(recipe)
     for name in (with_suffix(source.name, suffix), with_suffix(source.name, f"{suffix}-{blob.sha256[:8]}")):

@@ -94,6 +94,12 @@ def contradictions(version: Version, files: Iterable[File]) -> list[Question]:
     return [_with_answer(question, list(version.kept.all())) for question in found] if found else []
 
 
+def suggested_base(detected: dict[str, Any]) -> str:
+    """The base model to declare for what was detected (`Detection.to_json()`); "" where no family was told."""
+    first = str(detected.get("family") or "").split(" / ")[0]
+    return (str(detected.get("base_model") or "") or USUAL.get(first, first))[:60]
+
+
 def unanswered(version: Version, files: Iterable[File]) -> list[Question]:
     """What its creator has to answer before the version is published."""
     return [question for question in contradictions(version, files) if not question.answered]
@@ -126,9 +132,8 @@ def _bases(version: Version, told: list[tuple[File, dict[str, Any]]]) -> list[Qu
         if detected.get("confidence") == HEARSAY or family in found:
             continue
         if agrees(version.base_model, detected) is False:
-            suggestion = str(detected.get("base_model") or "") or USUAL.get(family.split(" / ")[0], family.split(" / ")[0])
             found[family] = Question(
-                Subject.BASE_MODEL, version.base_model, family, suggestion[:60], _evidence(detected, "evidence_base"), file.name
+                Subject.BASE_MODEL, version.base_model, family, suggested_base(detected), _evidence(detected, "evidence_base"), file.name
             )
     return list(found.values())
 

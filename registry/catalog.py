@@ -40,7 +40,9 @@ def create_entry(owner: User, *, name: str, kind: str, tags: Iterable[str] = (),
 
 
 @transaction.atomic
-def change_entry(entry: Entry, *, tags: Iterable[str] | None = None, **fields: Any) -> Entry:
+def change_entry(entry: Entry, *, tags: Iterable[str] | None = None, by_hand: bool = True, **fields: Any) -> Entry:
+    """Change these fields. `by_hand`: somebody describes the entry, so pushes do no longer; who may see it does not count."""
+    entry.by_push = entry.by_push and not (by_hand and (tags is not None or set(fields) - {"visibility"}))
     for name, value in fields.items():
         setattr(entry, name, value)
     entry.save()
@@ -87,6 +89,7 @@ def publish(version: Version) -> Version:
     now = timezone.now()
     version.status, version.published_at = Status.PUBLISHED, version.published_at or now
     version.withdrawn_at, version.withdrawn_reason = None, ""
+    version.base_model = version.base_model or "Other"  # a push declares none, and not all tensors tell
     version.save()
     Entry.objects.filter(pk=version.entry_id).update(published_at=now, live=True)
     for file in files:
@@ -191,7 +194,7 @@ def reindex(entry: Entry) -> None:
     """Bring the search column up to date, in the writer's transaction: what is saved is found."""
     versions = entry.versions.filter(deleted_at=None)
     words = [word for version in versions for word in (*version.trigger_words, version.name, version.base_model)]
-    files = File.objects.filter(version__in=versions).values_list("name", flat=True)
+    files = File.kept.filter(version__in=versions).values_list("name", flat=True)
     vector = (
         SearchVector(Value(entry.name), weight="A", config="simple")
         + SearchVector(Value(" ".join([entry.owner.username, *entry.tags.values_list("name", flat=True)])), weight="B", config="simple")

@@ -1,4 +1,4 @@
-"""Uploads as verbs: begin, part_urls, complete, link, expire. The bytes themselves are `staging.py`'s."""
+"""Uploads as verbs: begin, part_urls, complete (close, then queue), link, expire. The bytes themselves are `staging.py`'s."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def begin(version: Version, owner: User, file_name: str, size_bytes: int, sha256
         if known.size_bytes != size_bytes:
             raise Refused("upload:size-mismatch", f"The file with this SHA-256 has {known.size_bytes:,} bytes, not {size_bytes:,}.")
         return link(version, name, known)
-    return _under_way(version, owner, name, size_bytes, sha256) or _start(version, owner, name, size_bytes, sha256)
+    return _under_way(version, owner, name, size_bytes, sha256) or start(version, owner, name, size_bytes, sha256)
 
 
 def _under_way(version: Version, owner: User, name: str, size_bytes: int, sha256: str) -> Upload | None:
@@ -55,20 +55,26 @@ def _under_way(version: Version, owner: User, name: str, size_bytes: int, sha256
     )
     upload = same.filter(owner=owner, completed_at=None, expires_at__gt=timezone.now()).select_related("file").first()
     if upload is not None:
-        Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
+        keep_alive(upload)
     return upload
 
 
-def link(version: Version, name: str, blob: Blob) -> File:
+def keep_alive(upload: Upload) -> None:
+    """A sign of life: it is not given up for another day."""
+    Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
+
+
+def link(version: Version, name: str, blob: Blob, *, path: str = "") -> File:
     """A file over bytes that are stored already; it runs through the same life, only faster."""
     with transaction.atomic():
-        file = _new_file(version, name, blob.size_bytes, blob.sha256, state=FileState.QUEUED, blob=blob)
+        file = _new_file(version, name, blob.size_bytes, blob.sha256, state=FileState.QUEUED, blob=blob, path=path)
         timeline.mark(file, "received", "These bytes are already in this hub: linked without sending them again.")
         lifecycle.born(file)
     return file
 
 
-def _start(version: Version, owner: User, name: str, size_bytes: int, sha256: str) -> Upload:
+def start(version: Version, owner: User, name: str, size_bytes: int, sha256: str) -> Upload:
+    """A new upload of a file with this name, unchecked: limits are `check_size`'s. Raises `Refused` for a name that is taken."""
     part_size = part_size_for(size_bytes)
     with transaction.atomic():
         file = _new_file(version, name, size_bytes, sha256, state=FileState.UPLOADING)
@@ -104,19 +110,31 @@ def part_urls(upload: Upload, numbers: list[int], origin: str) -> list[dict[str,
     _check_open(upload)
     for number in numbers:
         _check_number(upload, number)
-    Upload.objects.filter(pk=upload.pk).update(expires_at=_expiry())
+    keep_alive(upload)
     return [{"number": number, "url": staging.part_url(upload, number, origin)} for number in numbers]
 
 
 def complete(upload: Upload, etags: Mapping[int, str] | None = None) -> File:
     """Everything arrived: close the upload and queue the file. Asked twice it answers the same file.
 
-    `etags`: what the client says it sent, by part. Raises `Refused` with what is missing or different. The SHA-256 that
-    was announced is compared in the one read that computes all hashes, before anything else looks at the bytes
-    (`intake.py`).
+    Raises what `close` raises. The SHA-256 that was announced is compared in the one read that computes all hashes, before anything
+    else looks at the bytes (`intake.py`).
     """
     if upload.completed_at:
         return upload.file
+    close(upload, etags)
+    try:
+        return queue(upload)
+    except lifecycle.LostRace:
+        upload.file.refresh_from_db()
+        return upload.file
+
+
+def close(upload: Upload, etags: Mapping[int, str] | None = None) -> None:
+    """Join what arrived into bytes that nobody can write to any more; the file waits to be queued. Asked twice it changes nothing.
+
+    `etags`: what the client says it sent, by part. Raises `Refused` with what is missing or different.
+    """
     _check_open(upload)
     for number in etags or {}:
         _check_number(upload, number)
@@ -132,20 +150,17 @@ def complete(upload: Upload, etags: Mapping[int, str] | None = None) -> File:
         count = f"{len(missing.numbers)} of {upload.part_count}"
         text = f"{count} parts are missing or have a wrong size: {shown}. Send them, then complete again."
         raise Refused("upload:parts-missing", text, 409) from None
-    return _queue(upload)
+    keep_alive(upload)
 
 
-def _queue(upload: Upload) -> File:
+def queue(upload: Upload, **changes: object) -> File:
+    """Queue the file of a closed upload, setting `changes` (its name and place, say) in the same move. Raises `LostRace`."""
     file = upload.file
-    try:
-        with transaction.atomic():
-            upload.completed_at = timezone.now()
-            upload.save(update_fields=["completed_at"])
-            timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} part{'s' * (upload.part_count != 1)}.")
-            lifecycle.advance(file, FileState.QUEUED)
-    except lifecycle.LostRace:
-        file.refresh_from_db()
-    return file
+    with transaction.atomic():
+        upload.completed_at = timezone.now()
+        upload.save(update_fields=["completed_at"])
+        timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} part{'s' * (upload.part_count != 1)}.")
+        return lifecycle.advance(file, FileState.QUEUED, **changes)
 
 
 def _check_number(upload: Upload, number: int) -> None:

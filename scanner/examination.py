@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from registry import components, intake, lifecycle, storage, timeline
+from registry import components, intake, lifecycle, pushes, storage, timeline
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.identify.detect import identify
@@ -149,6 +149,7 @@ def _let_through(file: File, blob: Blob) -> None:
     if release:
         timeline.mark(file, "released", f"Suspicious, and released by {release.by_name}: {release.reason}")
     lifecycle.advance(file, FileState.CLEAN, error_code="", error="")
+    pushes.adopt(file)
 
 
 @transaction.atomic

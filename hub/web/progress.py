@@ -63,7 +63,7 @@ class FileProgress:
 
 def of_version(version: Version) -> list[FileProgress]:
     """Every uploaded file of a version; those still arriving are left to the uploader."""
-    files = File.objects.filter(version=version, role=Role.UPLOADED).exclude(state=FileState.UPLOADING)
+    files = File.kept.filter(version=version, role=Role.UPLOADED).exclude(state=FileState.UPLOADING)
     return of_files(files.select_related("blob").prefetch_related("timeline", "derivatives__result__blob", "derived").order_by("-id"))
 
 

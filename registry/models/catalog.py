@@ -85,6 +85,12 @@ class Entry(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     deleted_reason = models.CharField(max_length=300, blank=True)
     download_count = models.PositiveBigIntegerField(default=0, editable=False)
+    by_push = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Made by a push, and nobody has described it by hand yet: its kind comes from its files, its words from their README.",
+    )
+    text_bytes = models.PositiveBigIntegerField(default=0, editable=False, help_text="Bytes of texts and small pictures that were pushed.")
     search = SearchVectorField(null=True, editable=False)
 
     versions: RelatedManager[Version]

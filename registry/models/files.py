@@ -130,10 +130,23 @@ class Role(models.TextChoices):
     DERIVED = "derived"
 
 
+class Kept(models.Manager["File"]):
+    """Files that are part of their version now; what `version.files` means."""
+
+    def get_queryset(self) -> models.QuerySet[File]:
+        return super().get_queryset().filter(removed_at=None)
+
+
 class File(Living):
-    """One file of a version, uploaded by its creator or derived by the hub from another."""
+    """One file of a version, uploaded by its creator or derived by the hub from another.
+
+    `File.objects` are all; `File.kept`, and with it `version.files`, leaves out what a later push took away or replaced: frozen trees
+    and verdicts on its bytes still concern it.
+    """
 
     LIFE = FILE_LIFE
+    objects = models.Manager()
+    kept = Kept()
 
     version = models.ForeignKey(Version, models.CASCADE, related_name="files")
     name = models.CharField(max_length=255)
@@ -146,13 +159,21 @@ class File(Living):
     declared_sha256 = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=12, choices=FileState.choices, default=FileState.UPLOADING)
     created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a push took it out of its version; older trees keep it."
+    )
     download_count = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ["id"]
+        base_manager_name, default_manager_name = "objects", "kept"
         indexes = [models.Index(fields=["state", "moved_at"], name="file_state_moved")]
         constraints = [
-            models.UniqueConstraint(fields=["version", "name"], condition=~models.Q(state=FileState.FAILED), name="file_name_in_version"),
+            models.UniqueConstraint(
+                fields=["version", "name"],
+                condition=~models.Q(state=FileState.FAILED) & models.Q(removed_at=None),
+                name="file_name_in_version",
+            ),
         ]
 
     def __str__(self) -> str:

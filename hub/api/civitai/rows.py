@@ -165,7 +165,7 @@ def add_files(versions: Iterable[VersionRow], *, held: bool = False, reports: bo
     files = read_files(queries.downloadable_files().filter(version_id__in=by_id))
     if held:
         served = {file.id for file in files}
-        files += [file for file in read_files(File.objects.filter(version_id__in=by_id)) if file.id not in served and file.blob_id]
+        files += [file for file in read_files(File.kept.filter(version_id__in=by_id)) if file.id not in served and file.blob_id]
         for file in files:
             file.downloadable = file.id in served
     for file in files:
