@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests import processes
+from tests.clients.tlsproxy import TlsProxy, tls_proxy
 from tests.servers import hub_process
 
 HOSTS = ("civitai.com", "civitai.red")
@@ -81,6 +83,48 @@ def clients_hub(django_db_setup: None, django_db_blocker: Any, tmp_path_factory:
 def catalogue(clients_hub: ClientsHub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `tests.clients.catalogue` put into the hub."""
     return dict(clients_hub.run("tests.clients.catalogue", str(tmp_path_factory.mktemp("originals"))))
+
+
+@dataclass(frozen=True)
+class Door:
+    """The hub under the names of `HOSTS`, as a client sees it that has never heard of Weighhouse. `published`: the catalogue."""
+
+    proxy: TlsProxy
+    published: dict[str, Any]
+
+    def run(self, command: list[Any], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a client in `folder`, which is its home too, with nothing of this process's environment but PATH."""
+        own = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONUTF8": "1", "NO_COLOR": "1"}
+        arguments = [str(part) for part in command]
+        environment = {**own, **self.proxy.environment(), **more}
+        return subprocess.run(
+            arguments, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def s3_clients_hub(clients_hub: ClientsHub, catalogue: dict[str, Any]) -> Iterator[ClientsHub]:
+    """The same hub over the same database, its files in buckets that it passes through on its own port."""
+    if not os.environ.get("WEIGH_S3_ENDPOINT"):
+        pytest.skip("no S3 server: WEIGH_S3_ENDPOINT is not set; ./weigh test starts one")
+    own = {"WEIGH_STORAGE": "s3", "WEIGH_S3_PUBLIC_ENDPOINT": ""}
+    buckets = ("WEIGH_S3_BUCKET", "WEIGH_S3_QUARANTINE_BUCKET", "WEIGH_S3_MEDIA_BUCKET")
+    names = {variable: f"clients-{number}-{os.getpid()}" for number, variable in enumerate(buckets)}
+    environment = {**clients_hub.environment, **own, **names}
+    ClientsHub("", clients_hub.data, environment).run("tests.clients.buckets", "fill", str(clients_hub.data / "storage" / "models"))
+    try:
+        with hub_process(environment) as (_, address):
+            yield ClientsHub(address, clients_hub.data, environment)
+    finally:
+        ClientsHub("", clients_hub.data, environment).run("tests.clients.buckets", "drop")
+
+
+@pytest.fixture(scope="session", params=["local", "s3"])
+def door(request: pytest.FixtureRequest, catalogue: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """civitai.com and civitai.red, once over local disk and once over S3."""
+    hub: ClientsHub = request.getfixturevalue("clients_hub" if request.param == "local" else "s3_clients_hub")
+    with tls_proxy(HOSTS, urlsplit(hub.url).port or 0, tmp_path_factory.mktemp("authority")) as proxy:
+        yield Door(proxy, catalogue)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
