@@ -44,6 +44,15 @@ def test_the_hash_of_the_tensors_finds_it_and_is_not_told(get: Get, creator: Use
     assert set(body["files"][0]["hashes"]) == {"SHA256", "AutoV2", "AutoV3", "BLAKE3", "CRC32"}
 
 
+def test_the_whole_hash_of_the_data_finds_it_and_its_beginnings_do(get: Get, file: File) -> None:
+    """kohya's trainers write all 64 digits of what AutoV3 is the beginning of; SwarmUI looks them up with 0x in front."""
+    value = hash_file(io.BytesIO(TENSORS)).data_sha256 or ""
+    for spelling in (value, f"0x{value.upper()}", value[:20], value[:12]):
+        body = get(ADDRESS + spelling).json()
+        assert body["id"] == file.version_id
+        assert value.upper() not in str(body)
+
+
 @pytest.mark.parametrize(("kind", "length"), [("SHA256", 8), ("SHA256", 12), ("SHA256", 63), ("AutoV3", 8), ("AutoV3", 10)])
 def test_a_long_enough_beginning_finds_it_too(get: Get, file: File, kind: str, length: int) -> None:
     assert get(ADDRESS + file.blob.hash_values()[kind][:length]).json()["id"] == file.version_id
