@@ -82,7 +82,7 @@ def readable_versions(user: Any) -> QuerySet[Version]:
 
 def visible_files(user: Any) -> QuerySet[File]:
     """Files that this user may know of: `may_see_file` as a query."""
-    files = File.objects.filter(version__in=readable_versions(user))
+    files = File.kept.filter(version__in=readable_versions(user))
     if is_moderator(user):
         return files
     rule = Q(state__in=SHOWN_TO_ALL)

@@ -28,7 +28,7 @@ def tensor_metadata(request: HttpRequest, user: User | None, file_id: str) -> Ht
     """Whoever may know of the file may ask, of a sealed one too: then it is what the scan wrote down. 422 for too many tensors."""
     number = parameters.read_id(file_id, "file")
     summary = bool(parameters.yes_or_no(request.GET, "summaryOnly"))
-    file = File.objects.select_related("blob", "version__entry").filter(pk=number).first()
+    file = File.kept.select_related("blob", "version__entry").filter(pk=number).first()
     if file is None or not queries.may_see_file(user, file):
         raise ApiError(404, "File not found")
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from registry.models import File, Token, User
 from tests.hub.api.civitai.conftest import condition
@@ -123,6 +124,12 @@ def test_a_file_that_is_not_through_is_found_by_nobody_else(state: str, creator:
         assert asker(user)(IDS, [file.sha256]).json() == []
     assert client.get(f"{BODIES}/{file.sha256}").status_code == 404
     assert asker(creator)(IDS, [file.sha256]).json()[0]["modelVersionId"] == kept.version_id
+
+
+def test_a_file_that_a_later_push_took_away_is_found_no_more(files: list[File], client: Client) -> None:
+    File.objects.filter(pk=files[0].pk).update(removed_at=timezone.now())
+    assert asker()(IDS, [files[0].sha256]).json() == []
+    assert client.get(f"{BODIES}/{files[0].sha256}").status_code == 404
 
 
 def test_the_number_of_queries_does_not_grow(creator: User, django_assert_max_num_queries: Any) -> None:

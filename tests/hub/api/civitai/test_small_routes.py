@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.utils import timezone
 from safetensors.numpy import save
 
 from registry.models import Blob, File, User
@@ -127,6 +128,11 @@ def test_a_file_that_is_still_judged_is_its_creators(people: dict[str, Get], cre
     file = published_file(creator, save(TENSORS), version=version, state="scanning")
     assert people["other"](address(file)).status_code == 404
     assert people["other"]("/api/v1/model-files/x/tensor-metadata").status_code == 400
+
+
+def test_a_file_that_was_taken_away_is_not_found(people: dict[str, Get], file: File) -> None:
+    File.objects.filter(pk=file.pk).update(removed_at=timezone.now())
+    assert people["owner"](address(file)).status_code == people["anonymous"](address(file)).status_code == 404
 
 
 def test_tensor_queries(client: Any, file: File, django_assert_max_num_queries: Any) -> None:
