@@ -24,9 +24,9 @@ from registry import agreements, catalog, queries
 from registry.lifecycle import FileState
 from registry.models import Entry, File, Role, Status, Token, User, Version
 
-_SITE = """about account accounts admin api art docs download downloads favicon file files healthz help login logout media model models
-model-versions moderation my new picture pictures renders robots search settings signup
-static system theme upload upload-parts uploads user users weighhouse www"""
+_SITE = """about account accounts admin api art buckets datasets docs download downloads favicon file files healthz help kernels login logout
+media model models model-versions moderation my new oauth picture pictures raw renders robots search settings shards signup spaces
+static system theme upload upload-parts uploads user users v1 weighhouse www"""
 RESERVED = frozenset(_SITE.split())
 """First path segments of this site, now or likely: a person of that name would own an address of ours."""
 
@@ -84,7 +84,7 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
 def my_models(request: HttpRequest) -> HttpResponse:
     """Everything I made, what state it is in, what it waits for, and how much of my quota it takes."""
     user: Any = request.user
-    files = File.objects.select_related("blob")
+    files = File.kept.select_related("blob")
     versions = Version.objects.filter(deleted_at=None).prefetch_related(Prefetch("files", files), "kept")
     entries = queries.owned_by(user).prefetch_related(Prefetch("versions", versions, to_attr="mine"))[:500]
     covers = _covers(entries)

@@ -148,16 +148,25 @@ def safetensors_metadata(request: HttpRequest, user: User | None, namespace: str
     return answer(safetensors.sharded(find_place(user, namespace, name, commits.MAIN), path))
 
 
+NO_XET = (
+    "This hub does not take uploads by Xet. Set the environment variable HF_HUB_DISABLE_XET=1 and run the same command again: "
+    "the files then go up by LFS."
+)
+XET_HINT = "set-HF_HUB_DISABLE_XET=1-and-run-the-same-command-again"
+
+
 @endpoint("GET", "POST")
 def xet_token(request: HttpRequest, user: User | None, namespace: str, name: str, rest: str = "") -> HttpResponse:
-    """This hub has no Xet store. Clients that send nothing else must be told by their environment to use LFS."""
+    """This hub has no Xet store. Clients that send nothing else must be told by their environment to use LFS.
+
+    hf_xet shows nothing of an answer but its status and address, so the address is made to say it.
+    """
     find_entry(user, namespace, name)
-    raise HubError(
-        501,
-        "This hub does not take uploads by Xet. Set the environment variable HF_HUB_DISABLE_XET=1 and run the same command again: "
-        "the files then go up by LFS.",
-        "XetNotSupported",
-    )
+    if not rest.endswith(XET_HINT):
+        response = HttpResponse(status=307)
+        response["Location"] = f"{request.path.rstrip('/')}/{XET_HINT}"
+        return response
+    raise HubError(404, NO_XET, "XetNotSupported")
 
 
 @endpoint("GET", "POST", "PUT", "PATCH", "DELETE")

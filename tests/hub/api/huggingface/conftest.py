@@ -58,9 +58,11 @@ def file(creator: User, version: Version) -> File:
 
 
 @pytest.fixture
-def hub(live_hub: Any, tmp_path: Path) -> Any:
-    """`hub(token)` is an HfApi of the live hub, with caches of its own."""
-    from huggingface_hub import HfApi
+def hub(live_hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`hub(token)` is an HfApi of the live hub, which keeps what it caches in the test's folder."""
+    from huggingface_hub import HfApi, constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf-cache"))
 
     def make(token: str | bool = False) -> HfApi:
         return HfApi(endpoint=live_hub.url, token=token)

@@ -85,3 +85,10 @@ def test_says_why_a_sealed_file_is_withheld(hub: Any, lantern: File, tmp_path: P
     with pytest.raises(errors.GatedRepoError, match="Danger"):
         hub().hf_hub_download(REPO, "lantern.safetensors", cache_dir=tmp_path)
     assert "lantern.safetensors" not in hub().list_repo_files(REPO)
+
+
+def test_an_upload_by_xet_fails_with_the_way_around_it_in_its_message(hub: Any, lantern: File, write_token: str, tmp_path: Path) -> None:
+    source = tmp_path / "new.safetensors"
+    source.write_bytes(weights(4.0))
+    with pytest.raises(ConnectionError, match="HF_HUB_DISABLE_XET=1"):
+        hub(write_token).upload_file(path_or_fileobj=source, path_in_repo="new.safetensors", repo_id=REPO)

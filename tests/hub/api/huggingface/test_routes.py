@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from hub.api.huggingface import history, listing, views
 from hub.api.huggingface.repositories import Place
+from hub.web.accounts import AccountAdapter
 from registry import catalog, commits
 from registry.models import Entry, File, User, Version
 from tests.hub.api.huggingface.conftest import Call, weights
@@ -271,16 +273,24 @@ def test_there_are_no_other_repositories(call: Call) -> None:
 
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_xet_is_refused_with_the_way_around_it(call: Call, file: File, kind: str) -> None:
-    answer = call(f"/api/models/ada/lantern/xet-{kind}-token/main")
-    assert answer.status_code == 501
-    assert "HF_HUB_DISABLE_XET=1" in answer["X-Error-Message"]
-    assert "HF_HUB_DISABLE_XET=1" in answer.json()["error"]
+    first = call(f"/api/models/ada/lantern/xet-{kind}-token/main")
+    assert first.status_code == 307
+    answer = call(first["Location"])
+    assert answer.status_code == 404
+    for told in (first["Location"], answer["X-Error-Message"], answer.json()["error"]):
+        assert "HF_HUB_DISABLE_XET=1" in told
 
 
 @pytest.mark.parametrize("rest", ["blob/main/README.md", "tree/main", "tree/v1/unet", "commit/" + "0" * 40, "commits/main", "discussions"])
 def test_people_are_led_to_the_model_page(call: Call, file: File, rest: str) -> None:
     answer = call(f"/ada/lantern/{rest}")
     assert (answer.status_code, answer["Location"]) == (302, "/ada/lantern")
+
+
+@pytest.mark.parametrize("name", ["datasets", "Spaces", "oauth", "api", "kernels"])
+def test_nobody_can_be_called_like_an_address_of_this_protocol(name: str) -> None:
+    with pytest.raises(ValidationError, match="used by the site itself"):
+        AccountAdapter().clean_username(name)
 
 
 def test_other_methods_are_refused(call: Call, file: File) -> None:
