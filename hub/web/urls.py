@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import path, re_path, register_converter
+from django.urls.converters import SlugConverter
 from django.views.generic import RedirectView
 
 from hub.web import (
@@ -26,6 +27,15 @@ from hub.web import (
     variants,
 )
 
+
+class EntrySlug(SlugConverter):
+    """Slugs that the pages make, and those that were pushed, which may have dots."""
+
+    regex = "[-a-zA-Z0-9_.]+"
+
+
+register_converter(EntrySlug, "entry")
+
 reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
     path("<int:pk>/scan.json", scanpage.as_json),
@@ -40,7 +50,7 @@ urlpatterns = [
     path("about", catalog.about, name="about"),
     path("about/scanning", scanpage.glossary, name="scan-glossary"),
     path("theme", site.set_theme, name="theme"),
-    path("art/<slug:version>/<slug:kind>/<slug:seed>.svg", art.art, name="art"),
+    path("art/<slug:version>/<slug:kind>/<entry:seed>.svg", art.art, name="art"),
     path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
     path("models/<int:pk>/edit", changes.edit_entry, name="edit-model"),
     path("models/<int:pk>/delete", changes.delete_entry, name="delete-model"),
@@ -88,6 +98,6 @@ urlpatterns = [
     path("my/merges/<int:pk>/cancel", merges.cancel, name="cancel-merge"),
     path("my/merges/<int:pk>/retry", merges.retry, name="retry-merge"),
     path("<slug:creator>", catalog.creator, name="creator"),
-    path("<slug:creator>/<slug:slug>", modelpage.show, name="model"),
-    path("<slug:creator>/<slug:slug>/v/<int:version>", modelpage.show, name="model-version"),
+    path("<slug:creator>/<entry:slug>", modelpage.show, name="model"),
+    path("<slug:creator>/<entry:slug>/v/<int:version>", modelpage.show, name="model-version"),
 ]

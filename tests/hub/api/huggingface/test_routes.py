@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from hub.api.huggingface import history, listing, views
 from hub.api.huggingface.repositories import Place
@@ -313,3 +314,12 @@ def test_shard_headers_come_in_one_answer(call: Call, version: Version, creator:
     assert told["headers"]["two.safetensors"]["lantern.weight"]["shape"] == [4, 4]
     assert call(base + "bad.json").status_code == 400
     assert call(base + "far.json")["X-Error-Code"] == call(base + "none.json")["X-Error-Code"] == "EntryNotFound"
+
+
+def test_a_pushed_name_with_dots_has_pages(creator: User, call: Call) -> None:
+    version = published_version(published_entry(creator, name="lantern-v1.5", slug="lantern-v1.5"))
+    published_file(creator, weights(), version=version)
+    address = reverse("model", args=["ada", "lantern-v1.5"])
+    assert call(address).status_code == 200
+    assert b"lantern-v1.5" in call("/").content
+    assert call("/ada/lantern-v1.5/resolve/main/lantern.safetensors").status_code == 200
