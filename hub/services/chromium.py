@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
+from hub.services import debian
 from hub.services.console import say
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,17 +26,7 @@ def provide() -> str | None:
     found = find()
     if found:
         return found
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        say("Chromium was not found; the browser tests are skipped. As root: apt-get install chromium fonts-liberation")
-        return None
-    say("Installing Chromium for the browser tests")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    trouble = debian.install("Chromium", PACKAGES)
     found = find()
-    say(
-        "Chromium installed"
-        if found
-        else f"Chromium could not be installed; the browser tests are skipped. apt-get said: {done.stderr.strip()[-500:]}"
-    )
+    say("Chromium installed" if found else f"{trouble or 'Chromium was not found'}; the browser tests are skipped")
     return found

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.services import chromium, ports
+from hub.services import chromium, debian, ports
 from hub.services.console import say
 from hub.services.environment import hub_environment
 from hub.services.folders import DataFolder
@@ -101,6 +101,7 @@ def stores() -> Iterator[Stores]:
 def test(arguments: list[str]) -> int:
     """Exit status of the first check that failed, 0 when none did, 130 after Ctrl-C."""
     browser = chromium.provide()
+    debian.provide_downloaders()
     failed: dict[str, int] = {}
     try:
         with stores() as services:

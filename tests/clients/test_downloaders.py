@@ -84,6 +84,7 @@ def test_wget_goes_on_after_a_cut(door: Door, tmp_path: Path) -> None:
         done = door.run([*command, f"{DOWNLOAD}/{door.published[name]['version']}"], tmp_path)
         assert done.returncode == 0, done.stderr
         assert is_file(tmp_path, door.published[name]["files"][0])
+    assert door.proxy.uncut is None
     assert door.run([*command, f"{DOWNLOAD}/{door.published['sealed']['version']}"], tmp_path).returncode == 8  # an error answer
 
 
@@ -94,5 +95,6 @@ def test_aria2c(door: Door, tmp_path: Path) -> None:
         done = door.run([program("aria2c"), *options, f"{DOWNLOAD}/{door.published[name]['version']}"], tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
         assert is_file(tmp_path, door.published[name]["files"][0])
+    assert door.proxy.uncut is None
     sealed = door.run([program("aria2c"), *options, f"{DOWNLOAD}/{door.published['sealed']['version']}"], tmp_path)
     assert sealed.returncode == 22, sealed.stdout  # HTTP status that it did not expect

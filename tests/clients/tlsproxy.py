@@ -22,7 +22,9 @@ HEAD_BYTES = 64 * 1024
 
 
 class TlsProxy(socketserver.ThreadingTCPServer):
-    """`requests` are the first lines of what came; `cut(n)` lets the next answer that is longer than `n` bytes end after them."""
+    """`requests` are the first lines of what came. `cut(n)` lets the next answer that is longer than `n` bytes end after them;
+    `uncut` is that number until then.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -35,7 +37,7 @@ class TlsProxy(socketserver.ThreadingTCPServer):
         authority.cert_pem.write_to_path(str(self.ca_file))
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*self.hosts).configure_cert(self.tls)
-        self._cut: int | None = None
+        self.uncut: int | None = None
         self._lock = threading.Lock()
 
     @property
@@ -43,14 +45,14 @@ class TlsProxy(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def cut(self, after: int) -> None:
-        self._cut = after
+        self.uncut = after
 
     def cuts(self, sent: int) -> bool:
         """Whether an answer of which `sent` bytes were passed on is to end now; once."""
         with self._lock:
-            ends = self._cut is not None and sent > self._cut
+            ends = self.uncut is not None and sent > self.uncut
             if ends:
-                self._cut = None
+                self.uncut = None
             return ends
 
     def environment(self) -> dict[str, str]:
