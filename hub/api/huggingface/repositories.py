@@ -45,5 +45,11 @@ def find_revision(entry: Entry, user: User | None, revision: str) -> commits.Rev
 
 def find_place(user: User | None, namespace: str, name: str, revision: str) -> Place:
     """The tree that an address means: a commit as it was frozen, or the head of a branch as it is now."""
-    found = find_revision(find_entry(user, namespace, name), user, revision)
+    return place_in(find_entry(user, namespace, name), user, revision)
+
+
+def place_in(entry: Entry, user: User | None, revision: str) -> Place:
+    """The same in an entry that this user may read. Raises `RevisionNotFound`."""
+    found = find_revision(entry, user, revision)
+    found.version.entry = entry  # loaded with its tags only once
     return Place(found.version, found.commit or trees.head(found.version, user))

@@ -11,7 +11,7 @@ from hub.api.huggingface import safetensors, shapes, trees, wellknown_answers
 from hub.api.huggingface.answers import EntryNotFound, HubError, RepoNotFound, RevisionNotFound, answer, endpoint, is_true, with_next
 from hub.api.huggingface.history import last_changes, visible_commits
 from hub.api.huggingface.reading import asked_paths
-from hub.api.huggingface.repositories import Place, find_entry, find_place
+from hub.api.huggingface.repositories import Place, find_entry, find_place, place_in
 from hub.api.huggingface.wellknown_answers import or_wellknown
 from registry import commits, queries
 from registry.commits import Row
@@ -27,7 +27,7 @@ def info(request: HttpRequest, user: User | None, namespace: str, name: str, rev
     """ModelInfo. Without a revision an entry that has nothing to read yet is shown without a tree."""
     entry = find_entry(user, namespace, name)
     try:
-        place = find_place(user, namespace, name, revision or commits.MAIN)
+        place = place_in(entry, user, revision or commits.MAIN)
     except RevisionNotFound:
         if revision:
             raise
