@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat
 
 from registry import storage
 from registry.lifecycle import FileState
 from registry.models import Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
+from registry.statements import Given
 
 HEX = re.compile(r"[0-9A-F]{8,64}")
+PREFIXED = ("SHA256", "AutoV3", "DATA")
+"""Hashes that are also found by their first digits: AutoV3 is itself the beginning of one."""
 EMPTY_DATA = "E3B0C44298FC"
 """AutoV3 of a file without tensor bytes: it would match anything broken, so it matches nothing."""
 
@@ -96,9 +101,9 @@ def published_versions() -> QuerySet[Version]:
 
 
 def downloadable_files() -> QuerySet[File]:
-    """Only what was found clean (or released by a moderator) and lies in the open store."""
+    """Only what was found clean (or released by a moderator), lies in the open store and is part of its version now."""
     cleared = Q(blob__verdict=Verdict.SUCCESS) | Q(blob__verdict=Verdict.SUSPICIOUS, blob__released=True)
-    return File.objects.filter(cleared, state=FileState.READY, blob__stored=True, blob__sealed=False)
+    return File.kept.filter(cleared, state=FileState.READY, blob__stored=True, blob__sealed=False)
 
 
 def suggested_files(user: Any, rating_cap: int) -> QuerySet[File]:
@@ -126,7 +131,7 @@ def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:
 
 
 def files_with_blobs() -> QuerySet[File]:
-    return File.objects.select_related("blob", "source").prefetch_related("blob__hashes").order_by("id")
+    return File.kept.select_related("blob", "source").prefetch_related("blob__hashes").order_by("id")
 
 
 def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
@@ -159,12 +164,28 @@ def _prefix_query(text: str) -> SearchQuery | None:
 
 def blobs_by_hash(value: str) -> QuerySet[Blob]:
     """Blobs with this hash of any kind, any case, `0x` tolerated; prefixes of SHA256 and of the data's, as AutoV3, from 8 digits on."""
+    digits = hash_digits(value)
+    return Blob.objects.filter(has_hash("pk", Value(digits))) if digits else Blob.objects.none()
+
+
+def hash_digits(value: str) -> str:
+    """A hash as it is stored: upper-case, without `0x`; "" for what is none, and for that of nothing at all."""
     value = value.strip().upper().removeprefix("0X")
-    if not HEX.fullmatch(value) or value.startswith(EMPTY_DATA):
-        return Blob.objects.none()
-    exact = Q(value=value)
-    prefix = Q(value__startswith=value, kind__in=["SHA256", "AutoV3", "DATA"])
-    return Blob.objects.filter(Exists(BlobHash.objects.filter(exact | prefix, blob=OuterRef("pk"))))
+    return value if HEX.fullmatch(value) and not value.startswith(EMPTY_DATA) else ""
+
+
+def has_hash(blob: str, digits: Value | Given) -> Func:
+    """The condition that the blob whose id is in the column `blob` is meant by `hash_digits`.
+
+    All hashes that begin with the digits lie beside each other in the index, so one walk finds the equal one and the longer ones. The
+    planner cannot know how few they are: asked as an array, the blobs are looked up by id whatever it believes.
+    """
+    from_here, to_there = (
+        Func(F("value"), bound, template="%(expressions)s", arg_joiner=joiner, output_field=BooleanField())
+        for joiner, bound in ((" ~>=~ ", digits), (" ~<~ ", Concat(digits, Value("G"), output_field=TextField())))
+    )
+    hashes = BlobHash.objects.filter(from_here, to_there, Q(value=digits) | Q(kind__in=PREFIXED)).values("blob_id")
+    return Func(F(blob), ArraySubquery(hashes), template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
 
 
 def readable_blob(user: User, sha256: str) -> Blob | None:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from django.core.exceptions import EmptyResultSet
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import Expression, Field, QuerySet, Subquery, TextField
+from django.db.models import BooleanField, Expression, F, Field, Func, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 from psycopg.adapt import Transformer
 
@@ -39,6 +39,11 @@ class Given(Expression):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
         return f"%s::{self.cast}", [_Place(self.name)]
+
+
+def is_one_of(column: str, given: Given) -> Func:
+    """The condition that `column` is in a list that every run gives."""
+    return Func(F(column), given, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
 
 
 class Rows(Subquery):

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, QuerySet, Subquery, TextField, Value, When
 from django.http import HttpRequest, HttpResponse
 
 from hub.api.civitai.answers import ApiError, answer, endpoint, posted
-from hub.api.civitai.versionbodies import bodies
+from hub.api.civitai.versionbodies import asked_by, bodies
 from hub.downloads import origin_of
 from registry import queries
 from registry.models import File, Status, User, Version
+from registry.statements import Given, Kept, is_one_of
 
 MOST_BODIES, MOST_IDS = 100, 10_000
 """Hashes in one question, as on civitai.com: answered with whole versions, or with their ids."""
@@ -29,12 +30,14 @@ LIVE_FIRST = Case(
 BEST_FIRST: tuple[Any, ...] = (LIVE_FIRST, F("version__published_at").asc(nulls_last=True), "version_id")
 """Of several versions with the same bytes: what is served before what is gone, then the oldest."""
 
+_finding = Kept(300)
+
 
 @endpoint
 def by_hash(request: HttpRequest, user: User | None, value: str) -> HttpResponse:
     """GET /api/v1/model-versions/by-hash/{hash}: any kind of hash, prefixes from 8 digits on; of several the oldest that is served."""
-    best = _files(user).filter(blob__in=queries.blobs_by_hash(value)).order_by(*BEST_FIRST).values_list("version_id", flat=True)
-    found = bodies(origin_of(request), Version.objects.filter(pk__in=list(best[:1])))
+    digits = queries.hash_digits(value)
+    found = bodies(origin_of(request), asked_by(user, _best), digits=digits) if digits else {}
     if not found:
         raise ApiError(404, "Model not found")
     return answer(*found.values())
@@ -46,7 +49,7 @@ def bodies_by_hash(request: HttpRequest, user: User | None) -> HttpResponse:
     asked = _read_hashes(request, MOST_BODIES)
     found = _versions(user, asked)
     ids = dict.fromkeys(found[value][0] for value in asked if value in found)
-    known = bodies(origin_of(request), Version.objects.filter(pk__in=list(ids)))
+    known = bodies(origin_of(request), asked_by(user, _these), ids=list(ids))
     return answer([known[pk] for pk in ids if pk in known])
 
 
@@ -64,11 +67,27 @@ def _files(user: User | None) -> QuerySet[File]:
     return queries.visible_files(user).exclude(version__status=Status.DRAFT)
 
 
+def _best(user: User | None) -> QuerySet[Version]:
+    """The version that the hash in the open place `digits` means."""
+    meant = _files(user).filter(queries.has_hash("blob_id", Given("digits", "text", TextField())))
+    return Version.objects.filter(pk=Subquery(meant.order_by(*BEST_FIRST).values("version_id")[:1]))
+
+
+def _these(user: User | None) -> QuerySet[Version]:
+    """Versions by `ids`, that `_versions` found."""
+    return Version.objects.filter(is_one_of("pk", Given("ids", "bigint[]")))
+
+
 def _versions(user: User | None, asked: Iterable[str]) -> dict[str, tuple[int, int]]:
     """SHA-256 -> (version, entry), the best of those that hold these bytes. One query."""
-    files = _files(user).filter(blob__sha256__in=list(asked))
+    statement = _finding.get(queries.is_moderator(user) or (user and user.pk), lambda: _found(user))
+    return {sha256: (version, entry) for sha256, version, entry in statement.run(asked=list(asked))}
+
+
+def _found(user: User | None) -> QuerySet[File, tuple[str, int, int]]:
+    files = _files(user).filter(is_one_of("blob__sha256", Given("asked", "text[]")))
     best = files.order_by("blob__sha256", *BEST_FIRST).distinct("blob__sha256")
-    return {sha256: (version, entry) for sha256, version, entry in best.values_list("blob__sha256", "version_id", "version__entry_id")}
+    return best.values_list("blob__sha256", "version_id", "version__entry_id")
 
 
 def _read_hashes(request: HttpRequest, most: int) -> dict[str, None]:

@@ -1,27 +1,36 @@
-"""The whole answers about versions, for one or a hundred of them in the same number of queries. Who may see them, the caller knows."""
+"""The whole answers about versions, for one or a hundred of them in one query. Who may see them, the caller knows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 
-from hub.api.civitai import rows, shapes
+from hub.api.civitai import shapes, whole
 from hub.api.civitai.rows import EntryRow, VersionRow
-from registry.models import Entry, Status, Version
+from registry import queries
+from registry.models import Status, User, Version
+from registry.statements import Kept, Statement
+
+_statements = Kept(300)
 
 
-def bodies(origin: str, versions: QuerySet[Version]) -> dict[int, dict[str, Any]]:
+def asked_by(user: User | None, make: Callable[[User | None], QuerySet[Version]]) -> Statement:
+    """The statement that reads the versions which `make` finds for this person: for `bodies`."""
+    who = "moderator" if queries.is_moderator(user) else user and user.pk
+    return _statements.get((make, who), lambda: whole.versions(make(user)))
+
+
+def bodies(origin: str, statement: Statement, **given: Any) -> dict[int, dict[str, Any]]:
     """id -> the object of /model-versions/{id}. What is gone keeps name, metadata and hashes, and loses every address."""
-    entries = rows.read_entries(Entry.objects.filter(pk__in=versions.values("entry")), versions)
-    pairs = [(entry, version) for entry in entries for version in entry.versions]
-    rows.add_files((version for _, version in pairs), held=True, reports=True)
-    rows.add_images([version for entry, version in pairs if not is_gone(entry, version)], meta=True)
-    for entry, version in pairs:
-        version.held = [file for file in version.held if file.state in rows.HELD_STATES]
+    found = {}
+    for row in statement.run(**given):
+        entry, version = whole.version(row)
         if is_gone(entry, version):
             _take_addresses(version)
-    return {version.id: shapes.version_object(origin, entry, version) for entry, version in pairs}
+        found[version.id] = shapes.version_object(origin, entry, version)
+    return found
 
 
 def is_gone(entry: EntryRow, version: VersionRow) -> bool:
@@ -32,4 +41,4 @@ def is_gone(entry: EntryRow, version: VersionRow) -> bool:
 def _take_addresses(version: VersionRow) -> None:
     for file in version.files:
         file.downloadable = False
-    version.held, version.files = [*version.files, *version.held], []
+    version.held, version.files, version.images = [*version.files, *version.held], [], []

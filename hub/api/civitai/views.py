@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from hub.api.civitai import listing, parameters, rows, shapes
 from hub.api.civitai.answers import ApiError, answer, endpoint
-from hub.api.civitai.versionbodies import bodies, is_gone
+from hub.api.civitai.versionbodies import asked_by, bodies, is_gone
 from hub.downloads import origin_of
 from registry import queries
-from registry.models import Status, User
+from registry.models import Status, User, Version
+from registry.statements import Given
 
 
 @endpoint
@@ -38,10 +40,14 @@ def model(request: HttpRequest, user: User | None, entry_id: str) -> HttpRespons
 def version(request: HttpRequest, user: User | None, version_id: str) -> HttpResponse:
     """GET /api/v1/model-versions/{id}"""
     number = parameters.read_id(version_id, "model version")
-    found = bodies(origin_of(request), queries.readable_versions(user).filter(pk=number))
+    found = bodies(origin_of(request), asked_by(user, _version), id=number)
     if not found:
         raise ApiError(404, "Model not found")
     return answer(found[number])
+
+
+def _version(user: User | None) -> QuerySet[Version]:
+    return queries.readable_versions(user).filter(pk=Given("id", "bigint"))
 
 
 @endpoint
