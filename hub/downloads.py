@@ -44,9 +44,7 @@ def signed_url(where: HttpRequest | str, file: File, *, name: str | None = None)
     origin, method = (where, "GET") if isinstance(where, str) else (origin_of(where), where.method)
     disposition = names.attachment(name or file.name)
     if storage.on_disk() is None:
-        return _bucket_url(
-            origin, file, disposition, "head_object" if method == "HEAD" and settings.S3["public_endpoint"] else "get_object"
-        )
+        return _bucket_url(origin, file, disposition, method or "GET")
     shown = disposition.split('"')[1].replace("/", "_")
     expires, audience = int(time.time()) + settings.SIGNED_URL_SECONDS, EVERYBODY if _open_to_everybody(file) else OWNER
     query = {
@@ -58,12 +56,14 @@ def signed_url(where: HttpRequest | str, file: File, *, name: str | None = None)
     return f"{origin}/files/{file.pk}/{quote(shown, safe='')}?{urlencode(query, quote_via=quote)}"
 
 
-def _bucket_url(origin: str, file: File, disposition: str, operation: str) -> str:
+def _bucket_url(origin: str, file: File, disposition: str, method: str) -> str:
     """A presigned address is good for one method: whoever asks by HEAD is sent on to an address for HEAD.
 
-    Where the site itself passes requests on, one for GET is enough: `hub.transport.s3proxy` answers HEAD of it too.
+    Where the site itself passes requests on, one for GET is enough: `hub.transport.s3proxy` (or nginx) answers HEAD of it too.
     """
-    signer = staging.signer(staging.public_endpoint(origin))
+    endpoint = staging.public_endpoint(origin)
+    operation = "head_object" if method == "HEAD" and endpoint not in {origin, settings.PUBLIC_URL} else "get_object"
+    signer = staging.signer(endpoint)
     params = {
         "Bucket": storage.bucket("models").name,
         "Key": storage.blob_name(file.sha256),

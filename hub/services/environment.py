@@ -57,5 +57,5 @@ def hub_environment(
         environment["WEIGH_BROKER_URL"] = valkey.broker_url()
         environment["WEIGH_CACHE_URL"] = valkey.cache_url()
     if seaweed is not None:
-        environment.update(seaweed.environment(os.environ.get("WEIGH_S3_PUBLIC_ENDPOINT") or options.origin))
+        environment.update(seaweed.environment(os.environ.get("WEIGH_S3_PUBLIC_ENDPOINT", "")))
     return environment

@@ -68,7 +68,7 @@ class Seaweed:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self, public_endpoint: str) -> dict[str, str]:
-        """The hub's S3 settings. `public_endpoint` is the origin that presigned addresses are made for."""
+        """The hub's S3 settings. `public_endpoint`: where presigned addresses lead; "" for the name under which each request came."""
         return {
             "WEIGH_S3_ENDPOINT": self.endpoint(),
             "WEIGH_S3_PUBLIC_ENDPOINT": public_endpoint,
