@@ -108,7 +108,9 @@ vars().update(EMAIL_CONFIG)
 # --- stores -------------------------------------------------------------------------------------------------------------
 DATABASES = {"default": {**env.db_url("DATABASE_URL", default="postgresql://hub@127.0.0.1:5432/hub"), "CONN_MAX_AGE": 60}}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = f"-c statement_timeout={env.int('WEIGH_STATEMENT_TIMEOUT_MS', default=30_000)}"
+# Without JIT: PostgreSQL takes the short questions of pages and programs for long ones, and compiles for longer than it then runs.
+_timeout = env.int("WEIGH_STATEMENT_TIMEOUT_MS", default=30_000)
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = f"-c statement_timeout={_timeout} -c jit=off"
 DATABASES["default"]["TEST"] = {"NAME": env("WEIGH_TEST_DB", default="test_weighhouse")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _cache_url = env("WEIGH_CACHE_URL", default="")
@@ -218,6 +220,7 @@ RENDER_DEVICE = env("WEIGH_RENDER_DEVICE", default="auto")  # auto, cpu, cuda
 RENDER_GPU = env("WEIGH_GPU", default="")  # the one that this worker uses, as nvidia-smi counts; empty: the first
 RENDER_THREADS = env.int("WEIGH_RENDER_THREADS", default=0)  # of torch on processors; 0: all but one, up to 16
 T5_DIR = env("WEIGH_T5_DIR", default="")  # folder with T5's tokenizer.json and encoder, which Flux needs; empty: there is none
+RENDER_COMPILE = env("WEIGH_RENDER_COMPILE", default="")  # folder of compiled UNets (`manage compile_renderer`); empty: nothing is compiled
 CPU_RENDER_MAX_BYTES = env.int("WEIGH_CPU_RENDER_MAX_BYTES", default=300 * 10**6)  # weights that a worker without a GPU takes on
 RENDER_CACHE_BYTES = env.int("WEIGH_RENDER_CACHE_BYTES", default=30 * 2**30)  # weights that a worker keeps at hand where the store is S3
 RENDER_MAX_PIXELS = env.int("WEIGH_RENDER_MAX_PIXELS", default=0)  # 0: 2048x2048 where a worker with a GPU runs, else 1024x1024
