@@ -15,8 +15,8 @@ from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.identify.agreement import family_of
 
-MAX_HEAD = 32_000
-"""Characters of YAML; the longest published cards have about 10,000. PyYAML reads some 200,000 a second."""
+MAX_HEAD = 20_000
+"""Characters of YAML; the longest published cards have about 10,000. PyYAML reads some 70,000 a second."""
 MAX_BODY = 50_000
 """Characters of a description, as the edit page takes."""
 MAX_WORDS, MAX_WORD = 30, 200

@@ -149,10 +149,10 @@ def versions_of(entry: Entry, user: Any) -> QuerySet[Version]:
 
 
 def main_version(versions: Iterable[Version]) -> Version | None:
-    """The one that `main` means among `versions_of`: the newest published one; where there is none, the newest draft."""
+    """The one that `main` means among `versions_of`: the newest published one; where there is none, the draft that was there first."""
     found = list(versions)
     published = [version for version in found if version.status == Status.PUBLISHED]
-    return next(iter(published), None) or max(found, key=lambda version: version.pk, default=None)
+    return next(iter(published), None) or min(found, key=lambda version: version.pk, default=None)
 
 
 def find(entry: Entry, user: Any, revision: str) -> Revision:

@@ -13,6 +13,8 @@ from registry.models import Entry, File, Upload, User, Version
 from registry.repopaths import flat_name
 from registry.uploads import Refused
 
+_JUDGED = (FileState.QUEUED, FileState.SCANNING)
+"""States in which bytes belong to one file alone: nobody has stored them under their digest yet."""
 MAX_OPEN = 1_000
 """Uploads of one user that may wait at a time: each is a folder or a multipart upload of the store."""
 
@@ -64,6 +66,10 @@ def place(version: Version, owner: User, path: str, sha256: str, size_bytes: int
     if known is not None:
         _check_announced(known.size_bytes, size_bytes)
         return uploads.link(version, name, known, path=path)
+    twin = File.objects.filter(version__entry=version.entry, declared_sha256=sha256, state__in=_JUDGED).first()
+    if twin is not None:
+        text = f"{path} has the same bytes as {twin.path or twin.name}, which is being examined. Commit it when that is done."
+        raise Refused("upload:same-bytes", text, 409)
     text = f"The bytes of {path} have not arrived (SHA-256 {sha256[:12]}...). Upload them, then commit again."
     raise Refused("upload:never-arrived", text)
 

@@ -86,7 +86,7 @@ def first_version(entry: Entry) -> Version:
     """The draft that a push to an entry without versions goes to; two pushes at once get the same one."""
     with transaction.atomic():
         Entry.objects.select_for_update(no_key=True, of=("self",)).get(pk=entry.pk)
-        draft = entry.versions.filter(deleted_at=None, status="draft").order_by("-id").first()
+        draft = entry.versions.filter(deleted_at=None, status="draft").order_by("id").first()
         return draft or catalog.create_version(entry, name=FIRST, base_model="")
 
 

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from django.core.cache import cache
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
 from hub.api.errors import TROUBLE
@@ -60,6 +61,9 @@ def translated(view: View, request: HttpRequest, *args: Any, **arguments: Any) -
         return view(request, *args, **arguments)
     except FormatError as error:
         raise HubError(getattr(error, "status", 400), error.sentence) from None
+    except IntegrityError as error:
+        log.warning("two writers met: %s", error)
+        raise HubError(503, "Something else was written there at the same moment. Try again.", headers={"Retry-After": "2"}) from None
     except TROUBLE as error:
         log.error("a store did not do its part", exc_info=error)
         text = "The hub's database or file store does not answer just now. Nothing was changed by halves; try again in a moment."

@@ -187,10 +187,12 @@ def test_revisions(call: Call, file: File, creator: User) -> None:
         assert call(f"/api/models/ada/lantern/revision/{revision}").status_code == 404
 
 
-def test_main_of_drafts_alone_is_the_newest(people: dict[str, Call], creator: User) -> None:
+def test_main_of_drafts_alone_is_the_one_that_was_there_first(people: dict[str, Call], creator: User) -> None:
     entry = VersionFactory(entry__owner=creator, entry__slug="lantern").entry
-    published_file(creator, weights(), "two.safetensors", version=VersionFactory(entry=entry, name="v2"))
-    assert "two.safetensors" in people["owner"]("/api/models/ada/lantern").content.decode()
+    published_file(creator, weights(), "one.safetensors", version=entry.versions.get())
+    published_file(creator, weights(2.0), "two.safetensors", version=VersionFactory(entry=entry, name="v2"))
+    answer = people["owner"]("/api/models/ada/lantern").content.decode()
+    assert ("one.safetensors" in answer, "two.safetensors" in answer) == (True, False)
 
 
 def test_rows_of_one_path_are_refused(version: Version) -> None:

@@ -1,0 +1,431 @@
+"""Pushes request by request: who may, what is refused with which words, what a commit does to files, and what it never does."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from registry import uploads
+from registry.lifecycle import FileState
+from registry.models import Commit, Entry, File, SmallFile, Upload, User, Version
+from tests.hub.api.huggingface.conftest import REPO, weights
+from tests.hub.api.huggingface.pushes import Send, arrive, batch, commit, large, line, sender, text
+from tests.hub.published import published_entry, published_file, published_version
+from tests.intake import drain
+
+CREATE = "/api/repos/create"
+DATA = weights(3.0)
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def send(creator: User) -> Send:
+    return sender(creator)
+
+
+@pytest.fixture
+def entry(send: Send) -> Entry:
+    assert send("POST", CREATE, {"name": "lantern", "organization": None, "type": "model"}).status_code == 200
+    return Entry.objects.get()
+
+
+WRITES = [
+    ("POST", CREATE),
+    ("DELETE", "/api/repos/delete"),
+    ("POST", "/api/repos/move"),
+    ("PUT", f"/api/models/{REPO}/settings"),
+    ("POST", f"/api/models/{REPO}/branch/v2"),
+    ("DELETE", f"/api/models/{REPO}/branch/v1"),
+    ("POST", f"/api/models/{REPO}/tag/main"),
+    ("DELETE", f"/api/models/{REPO}/tag/first"),
+    ("POST", f"/api/models/{REPO}/preupload/main"),
+    ("POST", f"/api/models/{REPO}/commit/main"),
+    ("POST", f"/{REPO}.git/info/lfs/objects/batch"),
+    ("POST", "/_lfs/verify"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_writing_needs_a_token_that_may_write(entry: Entry, creator: User, method: str, path: str) -> None:
+    nobody, reader = sender(None)(method, path, {}), sender(creator, "read")(method, path, {})
+    assert (nobody.status_code, reader.status_code) == (401, 403)
+    assert "scope write" in reader.json()["error"]
+
+
+@pytest.mark.parametrize(("method", "path"), [row for row in WRITES if REPO in row[1]])
+def test_a_private_repository_is_missing_to_others_and_a_public_one_is_not_theirs(
+    entry: Entry, creator: User, stranger: User, method: str, path: str
+) -> None:
+    eve = sender(stranger)
+    assert (eve(method, path, {}).status_code, eve(method, path, {})["X-Error-Code"]) == (404, "RepoNotFound")
+    published_file(creator, DATA, version=published_version(entry))
+    Entry.objects.update(published_at=timezone.now(), live=True)
+    assert eve(method, path, {}).status_code == 403
+
+
+def test_a_repository_is_made_once(send: Send, entry: Entry) -> None:
+    again = send("POST", CREATE, {"name": "lantern", "visibility": "private"})
+    assert (again.status_code, again.json()["url"]) == (409, "http://testserver/ada/lantern")
+    assert (entry.slug, entry.kind, entry.visibility, entry.by_push) == ("lantern", "other", "public", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "word"),
+    [
+        ({"name": "x", "organization": "eve"}, 403, "own name"),
+        ({"name": "x", "type": "dataset"}, 400, "no datasets"),
+        ({"name": "Lantern"}, 400, "is there as lantern"),
+        ({"name": "a--b"}, 400, "letters"),
+        ({"name": "a..b"}, 400, "letters"),
+        ({"name": ".a"}, 400, "letters"),
+        ({"name": "a.git"}, 400, "letters"),
+        ({"name": "a/b"}, 400, "letters"),
+        ({"name": "x" * 81}, 400, "letters"),
+        ({"name": "x", "visibility": "protected"}, 400, "private or public"),
+        ({"name": 5}, 400, "name must be"),
+        ({}, 400, "name must be"),
+    ],
+)
+def test_a_repository_that_cannot_be_made_says_why(send: Send, entry: Entry, fields: dict[str, Any], status: int, word: str) -> None:
+    answer = send("POST", CREATE, fields)
+    assert (answer.status_code, word in answer.json()["error"]) == (status, True)
+    assert word.encode() in answer["X-Error-Message"].encode()
+
+
+def test_a_push_makes_the_first_draft_and_its_commit_is_the_head(send: Send, entry: Entry) -> None:
+    answer = commit(send, text("README.md", b"# Lantern\n"), description="more words")
+    told = answer.json()
+    assert told["commitUrl"] == f"http://testserver/{REPO}/commit/{told['commitOid']}"
+    version = Version.objects.get()
+    assert (version.name, version.branch, version.status, version.base_model) == ("v1", "v1", "draft", "")
+    kept = Commit.objects.get(sha=told["commitOid"])
+    assert (kept.title, kept.message, kept.author, kept.open) == ("A push", "more words", entry.owner, True)
+    assert [row["path"] for row in kept.tree] == ["README.md"]
+    assert answer["X-HF-Warning"] == (
+        f"draft; v1 is a draft that only you see. When its files have been examined, publish it at http://testserver/{REPO}/v/{version.pk}"
+    )
+
+
+def test_bytes_that_arrived_wait_for_the_commit_that_names_them(send: Send, entry: Entry) -> None:
+    upload = arrive(send, DATA)
+    upload.file.refresh_from_db()
+    assert (upload.file.state, upload.file.name) == (FileState.UPLOADING, f"{SHA}.incoming")
+    assert send("POST", "/_lfs/verify", {"oid": SHA, "size": len(DATA)}).status_code == 200
+    assert "actions" not in batch(send, DATA).json()["objects"][0]
+    assert commit(send, large("vae/model.safetensors", DATA)).status_code == 200
+    file = File.objects.get()
+    assert (file.state, file.name, file.path) == (FileState.QUEUED, "vae.model.safetensors", "vae/model.safetensors")
+    drain()
+    file.refresh_from_db()
+    assert (file.state, file.sha256) == (FileState.READY, SHA)
+    assert send("POST", "/_lfs/verify", {"oid": SHA, "size": len(DATA)}).status_code == 200
+
+
+def test_bytes_that_no_commit_names_are_given_up_after_a_day(send: Send, entry: Entry) -> None:
+    upload = arrive(send, DATA)
+    Upload.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    assert uploads.expire() == 1
+    upload.file.refresh_from_db()
+    assert upload.file.state == FileState.FAILED
+    assert commit(send, large("a.safetensors", DATA)).status_code == 400
+
+
+def test_what_never_arrived_cannot_be_committed(send: Send, entry: Entry) -> None:
+    batch(send, DATA)
+    answer = commit(send, large("a.safetensors", DATA), text("README.md", b"# Lantern\n"))
+    assert (answer.status_code, "not arrived" in answer.json()["error"]) == (400, True)
+    assert not Commit.objects.exists()
+    assert not SmallFile.objects.exists()
+
+
+def test_nobodys_private_bytes_can_be_linked_by_their_digest(send: Send, entry: Entry, stranger: User) -> None:
+    arrive(send, DATA)
+    commit(send, large("a.safetensors", DATA))
+    drain()
+    eve = sender(stranger)
+    eve("POST", CREATE, {"name": "mine"})
+    [told] = batch(eve, DATA, repo="eve/mine").json()["objects"]
+    assert "actions" in told
+    assert eve("POST", "/_lfs/verify", {"oid": SHA, "size": len(DATA)}).status_code == 404
+    assert commit(eve, large("a.safetensors", DATA), repo="eve/mine").status_code == 400
+    assert not File.objects.filter(version__entry__owner=stranger).exclude(state=FileState.UPLOADING).exists()
+
+
+def test_another_users_arrived_bytes_are_not_mine_to_commit(send: Send, entry: Entry, stranger: User) -> None:
+    arrive(send, DATA)
+    eve = sender(stranger)
+    eve("POST", CREATE, {"name": "mine"})
+    assert commit(eve, large("a.safetensors", DATA), repo="eve/mine").status_code == 400
+
+
+def test_published_bytes_are_linked_without_being_sent(send: Send, entry: Entry, stranger: User) -> None:
+    published_file(stranger, DATA)
+    assert "actions" not in batch(send, DATA).json()["objects"][0]
+    assert commit(send, large("a.safetensors", DATA)).status_code == 200
+    drain()
+    assert File.objects.get(version__entry=entry).state == FileState.READY
+
+
+def test_a_digest_that_the_bytes_do_not_have_fails_the_file(send: Send, entry: Entry) -> None:
+    from io import BytesIO
+
+    from registry import deposit
+
+    batch(send, DATA)
+    upload = Upload.objects.select_related("file").get()
+    deposit.send_parts(upload, BytesIO(weights(4.0)))
+    uploads.close(upload)
+    assert commit(send, large("a.safetensors", DATA)).status_code == 200
+    drain()
+    assert File.objects.get().error_code == "upload:sha256-mismatch"
+
+
+def test_the_signed_address_completes_its_own_upload_and_no_other(send: Send, entry: Entry) -> None:
+    [told] = batch(send, DATA).json()["objects"]
+    address = told["actions"]["upload"]["href"].removeprefix("http://testserver")
+    anybody = sender(None)
+    assert anybody("POST", address, {"oid": "0" * 64}).status_code == 400
+    assert anybody("POST", address[:-1], {"oid": SHA}).status_code == 403
+    missing = anybody("POST", address, {"oid": SHA, "parts": [{"partNumber": 1, "etag": '"x"'}]})
+    assert (missing.status_code, "missing" in missing.json()["error"]) == (409, True)
+    assert anybody("POST", address, {"oid": SHA, "parts": [{"partNumber": "1", "etag": 5}]}).status_code == 400
+
+
+def test_a_batch_says_of_each_object_what_is_wrong_with_it(send: Send, entry: Entry, settings: Any) -> None:
+    settings.MAX_FILE_BYTES = 10
+    objects = [{"oid": "0" * 64, "size": 5}, {"oid": "1" * 64, "size": 500}, {"oid": "2" * 64, "size": 0}]
+    told = send("POST", f"/{REPO}.git/info/lfs/objects/batch", {"operation": "upload", "objects": objects})
+    assert told["Content-Type"] == "application/vnd.git-lfs+json"
+    small, huge, empty = told.json()["objects"]
+    assert set(small["actions"]["upload"]["header"]) == {"chunk_size", "1"}
+    assert (huge["error"]["code"], empty["error"]["code"]) == (413, 400)
+    for body in ({"operation": "download"}, {"operation": "upload", "objects": [{"oid": "x", "size": 1}]}, {"operation": "upload"}):
+        assert send("POST", f"/{REPO}.git/info/lfs/objects/batch", body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "word"),
+    [
+        ([], 400, "at least one"),
+        ([text("../a.txt", b"x")], 400, "plain names"),
+        ([text("run.py", b"x")], 400, "does not keep"),
+        ([text("a.safetensors", DATA)], 400, "large file"),
+        ([line("lfsFile", path="README.md", oid=SHA, size=5)], 400, "inside the commit"),
+        ([line("lfsFile", path="a.ckpt", oid="x", size=5)], 400, "SHA-256"),
+        ([line("lfsFile", path="a.ckpt", oid=SHA, size=-5)], 400, "number of bytes"),
+        ([line("file", path="a.txt", content="!", encoding="base64")], 400, "not base64"),
+        ([line("file", path="a.txt", content=5)], 400, "must be a text"),
+        ([line("copyFile", path="a.txt")], 400, "no operation"),
+        ([line("deletedFile", path="a.txt")], 404, "doesn't exist"),
+        ([line("deletedFolder", path="unet/")], 404, "doesn't exist"),
+        ([text("a.txt", b"x"), text("a.txt", b"y")], 400, "named twice"),
+        ([text("a.txt", b"x"), text("A.txt", b"y")], 400, "one file on systems"),
+        ([text("a.txt", b"x"), text("a.txt/b.txt", b"y")], 400, "cannot lie in it"),
+        ([text("a.json", b"cos\nsystem\n(S'true'\ntR.")], 400, "not JSON"),
+        (["{nonsense"], 400, "not JSON"),
+        (['{"key": "file", "value": 5}'], 400, "must be"),
+        ([text("big.txt", b"x" * (4 * 2**20 + 1))], 400, "may have 4,194,304"),
+    ],
+)
+def test_a_commit_that_is_wrong_changes_nothing_and_says_why(send: Send, entry: Entry, lines: list[str], status: int, word: str) -> None:
+    answer = commit(send, *lines)
+    assert (answer.status_code, word in answer.json()["error"]) == (status, True), answer.json()
+    assert not Commit.objects.filter(author__isnull=False).exists()
+    assert not SmallFile.objects.filter(content=b"x").exists()
+
+
+def test_parents_that_are_none_are_refused(send: Send, entry: Entry) -> None:
+    assert commit(send, text("a.txt", b"x"), parentCommit="abc").status_code == 400
+    assert commit(send, text("a.txt", b"x"), parentCommit="0" * 40).status_code == 412
+    assert commit(send, text("a.txt", b"x"), revision="0" * 40)["X-Error-Code"] == "RevisionNotFound"
+    first = commit(send, text("a.txt", b"x")).json()["commitOid"]
+    assert "never changes" in commit(send, text("a.txt", b"y"), revision=first).json()["error"]
+
+
+def test_no_pull_requests(send: Send, entry: Entry) -> None:
+    answer = send("POST", f"/api/models/{REPO}/commit/main?create_pr=1", text("a.txt", b"x"))
+    assert (answer.status_code, "no pull requests" in answer.json()["error"]) == (400, True)
+
+
+def test_a_commit_sent_twice_is_one(send: Send, entry: Entry) -> None:
+    base = commit(send, text("a.txt", b"x"), text("sub/b.txt", b"y")).json()["commitOid"]
+    one = commit(send, line("deletedFolder", path="sub"), text("c.txt", b"z"), parentCommit=base).json()["commitOid"]
+    assert commit(send, line("deletedFolder", path="sub"), text("c.txt", b"z"), parentCommit=base).json()["commitOid"] == one
+    assert Commit.objects.filter(author__isnull=False).count() == 2
+
+
+def test_what_the_hub_wrote_is_not_deleted_and_the_client_is_told(send: Send, entry: Entry) -> None:
+    arrive(send, DATA)
+    commit(send, large("a.safetensors", DATA))
+    drain()
+    answer = commit(send, line("deletedFile", path="README.md"))
+    assert (answer.status_code, "written by the hub" in answer["X-HF-Warning"]) == (200, True)
+
+
+def test_a_replaced_file_leaves_its_version_and_its_quota_is_still_counted(send: Send, entry: Entry) -> None:
+    for data in (DATA, weights(5.0)):
+        arrive(send, data)
+        assert commit(send, large("a.safetensors", data)).status_code == 200
+        drain()
+    version = Version.objects.get()
+    assert [file.sha256 for file in version.files.filter(role="uploaded")] == [hashlib.sha256(weights(5.0)).hexdigest()]
+    assert File.objects.filter(version=version, role="uploaded").count() == 2
+
+
+def test_the_same_bytes_come_to_another_branch_without_being_sent_again(send: Send, entry: Entry) -> None:
+    assert send("POST", f"/api/models/{REPO}/branch/v2", {}).status_code == 200
+    arrive(send, DATA)  # announced for main
+    assert commit(send, large("a.safetensors", DATA), revision="v2").status_code == 200
+    assert File.objects.get().version.branch == "v2"
+    drain()
+    assert commit(send, large("b.safetensors", DATA)).status_code == 200
+
+
+def test_the_same_bytes_at_two_places_are_linked_once_they_were_examined(send: Send, entry: Entry) -> None:
+    arrive(send, DATA)
+    twice = commit(send, large("a.safetensors", DATA), large("unet/b.safetensors", DATA))
+    assert (twice.status_code, "same bytes" in twice.json()["error"]) == (409, True)
+    assert commit(send, large("a.safetensors", DATA)).status_code == 200
+    drain()
+    assert commit(send, large("unet/b.safetensors", DATA)).status_code == 200
+
+
+def test_a_new_branch_leaves_main_where_it_is(send: Send, entry: Entry) -> None:
+    commit(send, text("a.txt", b"x"))
+    send("POST", f"/api/models/{REPO}/branch/v2", {})
+    commit(send, text("b.txt", b"x"))
+    commit(send, text("c.txt", b"x"), revision="v2")
+    trees = {version.branch: [row["path"] for row in version.commits.first().tree] for version in Version.objects.all()}
+    assert ({"a.txt", "b.txt"} <= set(trees["v1"]), "c.txt" in trees["v2"], "b.txt" in trees["v2"]) == (True, True, False)
+
+
+@pytest.mark.parametrize("branch", ["refs%2Fheads%2Fx", "12", "0" * 40, "a%20b", "-a", "x" * 61])
+def test_a_branch_that_cannot_be_says_what_would_do(send: Send, entry: Entry, branch: str) -> None:
+    answer = send("POST", f"/api/models/{REPO}/branch/{branch}", {})
+    assert (answer.status_code, "would do" in answer.json()["error"]) == (400, True)
+
+
+def test_branches_and_tags_exist_once(send: Send, entry: Entry) -> None:
+    commit(send, text("a.txt", b"x"))
+    assert send("POST", f"/api/models/{REPO}/branch/main", {}).status_code == 409
+    assert send("POST", f"/api/models/{REPO}/branch/v1", {}).status_code == 409
+    assert send("POST", f"/api/models/{REPO}/branch/v2", {"startingPoint": "nowhere"})["X-Error-Code"] == "RevisionNotFound"
+    assert [send("POST", f"/api/models/{REPO}/tag/main", {"tag": "1.0"}).status_code for _ in range(2)] == [200, 409]
+    assert send("POST", f"/api/models/{REPO}/tag/main", {"tag": "v1"}).status_code == 409
+    assert send("POST", f"/api/models/{REPO}/tag/main", {"tag": "12"}).status_code == 400
+    assert send("DELETE", f"/api/models/{REPO}/tag/none").status_code == 404
+    assert send("DELETE", f"/api/models/{REPO}/branch/main").status_code == 400
+    assert send("DELETE", f"/api/models/{REPO}/branch/none").status_code == 404
+
+
+def test_preupload_tells_the_way_and_what_is_there(send: Send, entry: Entry) -> None:
+    import base64
+
+    arrive(send, DATA)
+    commit(send, large("a.safetensors", DATA), text("notes.md", b"# Notes\n"))
+    files = [("a.safetensors", DATA), ("notes.md", b"# Notes\n"), ("new.json", b"{}")]
+    asked = [{"path": path, "sample": base64.b64encode(data[:512]).decode(), "size": len(data)} for path, data in files]
+    told = send("POST", f"/api/models/{REPO}/preupload/main", {"files": asked}).json()["files"]
+    assert [(file["path"], file["uploadMode"]) for file in told] == [
+        ("a.safetensors", "lfs"),
+        ("notes.md", "regular"),
+        ("new.json", "regular"),
+    ]
+    assert (told[0]["oid"], len(told[1]["oid"]), "oid" in told[2]) == (SHA, 40, False)
+    for wrong in ({}, {"files": 5}, {"files": [{"path": "a.txt"}]}, {"files": [{"path": 5, "size": 1}]}):
+        assert send("POST", f"/api/models/{REPO}/preupload/main", wrong).status_code == 400
+    assert send("POST", f"/api/models/{REPO}/preupload/nowhere", {"files": []})["X-Error-Code"] == "RevisionNotFound"
+
+
+def test_yaml_is_checked_before_it_is_committed(db: None) -> None:
+    anybody = sender(None)
+    assert anybody("POST", "/api/validate-yaml", {"content": "---\nlicense: mit\n---\n", "repoType": "model"}).json()["errors"] == []
+    wrong = anybody("POST", "/api/validate-yaml", {"content": "---\nlicense: [mit\n---\n"})
+    assert (wrong.status_code, "line" in wrong.json()["errors"][0]["message"]) == (400, True)
+
+
+def test_bodies_beyond_their_limits_are_refused_unread(send: Send, entry: Entry, settings: Any) -> None:
+    from hub.api.huggingface import bodies, operations
+
+    assert send("POST", CREATE, b" " * (bodies.MAX_JSON + 1)).status_code == 413
+    assert send("POST", f"/api/models/{REPO}/commit/main", b"x" * (operations.LONGEST + 2**17)).status_code == 413
+    settings.PUSHED_TEXT_BYTES = 10
+    assert commit(send, text("a.txt", b"x" * 11)).status_code == 413
+    assert commit(send, text("a.txt", b"x" * 10)).status_code == 200
+    assert commit(send, text("b.txt", b"x")).status_code == 413
+
+
+def test_a_loop_of_pushes_is_slowed_down(send: Send, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hub.api.huggingface import writing
+
+    monkeypatch.setattr(writing, "MOST_WRITES", 0)
+    answer = commit(send, text("a.txt", b"x"))
+    assert (answer.status_code, answer["Retry-After"]) == (429, "60")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_push_goes_through_while_broker_and_cache_are_away(
+    send: Send, entry: Entry, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.core.cache import caches
+
+    from hub.celery import app
+
+    monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(app, "_pool", None)
+    away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {"default": away}
+    caches._settings = caches.settings = caches.configure_settings(None)
+    arrive(send, DATA)
+    assert commit(send, large("a.safetensors", DATA)).status_code == 200
+    file = File.objects.get()
+    assert (file.state, file.send_after) == (FileState.QUEUED, None)  # no worker was told: the sweep will
+
+
+def test_what_a_creator_declared_by_hand_is_not_taken_from_a_push(creator: User, send: Send) -> None:
+    entry = published_entry(creator, name="Lantern", slug="lantern", kind="lora", description="By hand.")
+    version = published_version(entry, base_model="SDXL 1.0")
+    arrive(send, DATA)
+    commit(send, large("a.safetensors", DATA), text("README.md", b"---\nbase_model: Pony\nlicense: mit\n---\nOther words\n"))
+    drain()
+    entry.refresh_from_db()
+    version.refresh_from_db()
+    assert (entry.kind, entry.description, entry.spdx, version.base_model) == ("lora", "By hand.", "", "SDXL 1.0")
+
+
+def test_an_edit_by_hand_ends_what_pushes_describe(send: Send, entry: Entry) -> None:
+    from registry import catalog
+
+    commit(send, text("README.md", b"First\n"))
+    entry.refresh_from_db()
+    assert entry.description == "First"
+    catalog.change_entry(entry, description="Mine")
+    commit(send, text("README.md", b"Second\n"))
+    entry.refresh_from_db()
+    assert (entry.description, entry.by_push) == ("Mine", False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_commits_at_once_on_one_parent_one_wins(send: Send, entry: Entry) -> None:
+    base = commit(send, text("a.txt", b"x")).json()["commitOid"]
+    answers: list[int] = []
+
+    def one(number: int) -> None:
+        try:
+            answers.append(commit(send, text(f"{number}.txt", b"y"), parentCommit=base).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == [200, 412, 412]
+    assert Commit.objects.filter(author__isnull=False).count() == 2
