@@ -58,6 +58,13 @@ class EntryNotFound(HubError):
         super().__init__(404, "Entry not found", "EntryNotFound", {"X-Repo-Commit": sha})
 
 
+class NothingYet(HubError):
+    """A file of a repository that was made and has no tree yet. Clients look for a card before they push one."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "Entry not found: nothing was uploaded to this repository yet", "EntryNotFound")
+
+
 class Withheld(HubError):
     """A file that exists and may not be fetched. Of all refusals only this code's message is shown to people by every client."""
 

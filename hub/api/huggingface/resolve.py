@@ -12,13 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from hub import downloads
 from hub.api.huggingface import paths, textfiles, trees, wellknown_answers
-from hub.api.huggingface.answers import EntryNotFound, HubError, Withheld, endpoint
+from hub.api.huggingface.answers import EntryNotFound, HubError, NothingYet, RevisionNotFound, Withheld, endpoint
 from hub.api.huggingface.repositories import Place, find_place, repo_id
 from hub.api.huggingface.wellknown_answers import or_wellknown
 from hub.verdicts import reports
 from registry import names, queries, storage
 from registry.catalog import IN_WORK
-from registry.commits import Row
+from registry.commits import MAIN, Row
 from registry.counters import count_download
 from registry.models import File, Status, User, Verdict
 
@@ -30,7 +30,12 @@ PENDING = "scan pending: this file is still being examined. It can be fetched as
 @endpoint("GET")
 @or_wellknown(wellknown_answers.resolve)
 def resolve(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str, path: str) -> HttpResponse:
-    place = find_place(user, namespace, name, revision)
+    try:
+        place = find_place(user, namespace, name, revision)
+    except RevisionNotFound:
+        if revision != MAIN:
+            raise
+        raise NothingYet from None
     row = trees.find_row(place.commit.tree, path)
     if row is None:
         _refuse_held(place, user, path)
