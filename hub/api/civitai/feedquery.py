@@ -48,6 +48,11 @@ class FeedQuery:
         """It names what it wants: then unlisted models answer as well, as they do under their own addresses."""
         return not (self.model is None and self.version is None and self.images is None)
 
+    @property
+    def narrow(self) -> bool:
+        """Few of all versions can answer it."""
+        return not (self.model is None and self.version is None and self.user is None and not self.username)
+
 
 def read_feed_query(given: QueryDict) -> FeedQuery:
     """Raises `ApiError` 400 naming the parameter and what it may be, 429 for too deep a page."""
