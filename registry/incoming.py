@@ -36,7 +36,13 @@ def expect(version: Version, owner: User, sha256: str, size_bytes: int) -> Uploa
     if Upload.objects.filter(owner=owner, completed_at=None, file__state=FileState.UPLOADING).count() >= MAX_OPEN:
         raise Refused("upload:too-many", f"{MAX_OPEN} uploads of yours are open. Finish or discard some first.", 429)
     uploads.check_size(size_bytes, owner)
-    return uploads.start(version, owner, f"{sha256}.incoming", size_bytes, sha256)
+    try:
+        return uploads.start(version, owner, f"{sha256}.incoming", size_bytes, sha256)
+    except Refused:  # the same question came twice at once
+        upload = _waiting(version.entry, owner, sha256)
+        if upload is None:
+            raise
+        return upload
 
 
 def arrived(entry_owner: User, sha256: str, size_bytes: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -359,6 +360,20 @@ def test_bodies_beyond_their_limits_are_refused_unread(send: Send, entry: Entry,
     assert commit(send, text("a.txt", b"x" * 11)).status_code == 413
     assert commit(send, text("a.txt", b"x" * 10)).status_code == 200
     assert commit(send, text("b.txt", b"x")).status_code == 413
+
+
+def test_a_connection_goes_on_after_a_body_that_was_refused(live_hub: Any, write_token: str) -> None:
+    from http.client import HTTPConnection
+
+    headers = {"Authorization": f"Bearer {write_token}", "Content-Type": "application/x-ndjson"}
+    connection = HTTPConnection("127.0.0.1", live_hub.port, timeout=30)
+    for path, size, status in ((f"/api/models/{REPO}/commit/main", 60 * 2**20, 404), (CREATE, 8 * 2**20, 413)):
+        connection.request("POST", path, b"x" * size, headers)
+        answer = connection.getresponse()
+        assert (answer.status, "error" in json.loads(answer.read())) == (status, True)
+    connection.request("GET", "/api/whoami-v2", headers=headers)
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_a_loop_of_pushes_is_slowed_down(send: Send, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
