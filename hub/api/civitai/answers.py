@@ -40,11 +40,13 @@ def answer(body: Any, status: int = 200) -> HttpResponse:
 
 
 def caller(request: HttpRequest) -> User | None:
-    """Who asks: `Authorization` (its second word, whatever the scheme), else `?token=`, else the session. Unknown tokens are nobody."""
+    """Who asks: `Authorization` (its second word, whatever the scheme), else `?token=`, else the session. Unknown tokens are nobody's.
+
+    The first that is known counts: a program without a key sends `Bearer None` beside an address that carries one.
+    """
     words = request.headers.get("Authorization", "").split()
-    secret = words[1] if len(words) > 1 else request.GET.get("token", "")
-    if secret:
-        token = Token.resolve(secret)
+    for secret in (*words[1:2], request.GET.get("token", "")):
+        token = Token.resolve(secret) if secret else None
         if token is not None:
             token.touch()
             return token.owner

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from registry.models import DownloadCount, File, User
+from registry.models import DownloadCount, File, Token, User
 from tests.factories import FileFactory
 from tests.hub.api.civitai.conftest import Get, condition
 from tests.hub.published import published_file
@@ -48,6 +48,16 @@ def test_who_is_signed_in_is_not_asked_again(client: Any, creator: User, strange
         response = client.get(f"/api/download/models/{file.version_id}", headers={"accept": HTML})
         assert response.status_code == status
         assert "login" not in response.get("Location", "")
+
+
+def test_a_key_in_the_address_counts_beside_a_header_that_holds_none(client: Any, creator: User) -> None:
+    file = condition(creator, "private", b"weights")
+    query = {"token": Token.issue(creator, "tests")[1]}
+    for header in ("Bearer None", "Bearer wh_unknown", "Bearer"):
+        response = client.get(f"/api/download/models/{file.version_id}", query, headers={"authorization": header})
+        assert response.status_code == 307
+        assert query["token"] not in response["Location"]
+    assert client.get(f"/api/download/models/{file.version_id}", headers={"authorization": "Bearer None"}).status_code == 404
 
 
 def test_parameters_of_another_time_are_ignored(get: Get, creator: User) -> None:
