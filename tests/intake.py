@@ -9,10 +9,13 @@ from typing import Any
 from hub import pipeline
 from hub.celery import app
 from inference import tasks as inference_tasks
-from registry import staging, uploads
+from registry import catalog, staging, uploads
 from registry.deposit import deposit, send_parts
 from registry.models import File, Upload, User, Version
 from scanner import tasks as scanner_tasks
+from tests import tiny
+from tests.factories import VersionFactory
+from tests.grey import suspicious_checkpoint
 
 TASKS = {
     "scanner.examine": scanner_tasks.examine,
@@ -59,6 +62,24 @@ def drain(rounds: int = 50) -> int:
             TASKS[task](pk)
             ran += 1
     raise AssertionError("the pipeline does not come to rest")
+
+
+def published_lightning(creator: User, folder: Path) -> File:
+    """A published fp32 checkpoint with averages and training state, a pickle, and everything that the hub makes of it unasked."""
+    version: Any = VersionFactory(entry__owner=creator)
+    file = upload_path(version, creator, tiny.lightning_checkpoint(folder / "dream.ckpt"))
+    drain()
+    catalog.publish(version)
+    return File.objects.get(pk=file.pk)
+
+
+def sealed_suspicious(creator: User, folder: Path) -> File:
+    """A real file that needs a class which nobody has reviewed: sealed, in a draft."""
+    file = upload_path(VersionFactory(entry__owner=creator), creator, suspicious_checkpoint(folder / "grey.ckpt"))
+    drain()
+    file = File.objects.get(pk=file.pk)
+    assert (file.state, file.blob.sealed) == ("quarantined", True)  # type: ignore[union-attr]
+    return file
 
 
 def empty_queues() -> None:

@@ -18,7 +18,7 @@ from scanner.models import Release, ScanReport
 from scanner.releases import Refused
 from tests.factories import BlobFactory, FileFactory, UserFactory, VersionFactory
 from tests.grey import NAME, suspicious_checkpoint
-from tests.intake import drain, upload_path
+from tests.intake import drain, sealed_suspicious, upload_path
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REASON = "The class only holds the training arguments."
@@ -30,11 +30,9 @@ def version(creator: Any) -> Version:
 
 
 @pytest.fixture
-def held(version: Version, creator: Any, tmp_path: Path) -> File:
+def held(at_rest: Any, creator: Any) -> File:
     """A real suspicious file, sealed."""
-    file = upload_path(version, creator, suspicious_checkpoint(tmp_path / "grey.ckpt"))
-    drain()
-    return now(file)
+    return now(at_rest(sealed_suspicious, creator))
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def test_released_bytes_become_ready_with_their_copy_and_say_so(held: File, mode
 
 
 def test_the_same_bytes_elsewhere_are_released_with_them(served: File, creator: Any, tmp_path: Path) -> None:
-    again = upload_path(VersionFactory(entry__owner=creator), creator, tmp_path / "grey.ckpt", "b.ckpt")
+    again = upload_path(VersionFactory(entry__owner=creator), creator, suspicious_checkpoint(tmp_path / "grey.ckpt"), "b.ckpt")
     drain()
     assert (now(again).blob, now(again).downloadable) == (served.blob, True)
 
@@ -170,7 +168,7 @@ def test_nobody_releases_their_own_upload_but_staff(held: File, creator: Any) ->
 
 def test_a_second_copy_of_the_bytes_is_ones_own_too(held: File, tmp_path: Path) -> None:
     both = UserFactory(is_moderator=True)
-    upload_path(VersionFactory(entry__owner=both), both, tmp_path / "grey.ckpt")
+    upload_path(VersionFactory(entry__owner=both), both, suspicious_checkpoint(tmp_path / "grey.ckpt"))
     drain()
     with pytest.raises(Refused, match="four eyes"):
         releases.release(held.blob, both, REASON)

@@ -15,7 +15,7 @@ from registry.models import File, Version
 from scanner.models import Disagreement, Release, Rescan, ScanReport
 from tests.factories import BlobFactory, FileFactory, UserFactory, VersionFactory
 from tests.grey import NAME, suspicious_checkpoint
-from tests.intake import drain, upload_path
+from tests.intake import drain, sealed_suspicious, upload_path
 from tests.tiny import lightning_checkpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,13 +28,9 @@ def version(creator: Any) -> Version:
 
 
 @pytest.fixture
-def held(version: Version, creator: Any, tmp_path: Path) -> File:
+def held(at_rest: Any, creator: Any) -> File:
     """A real suspicious file, sealed."""
-    file = upload_path(version, creator, suspicious_checkpoint(tmp_path / "grey.ckpt"))
-    drain()
-    file.refresh_from_db()
-    assert (file.state, file.blob.sealed) == ("quarantined", True)
-    return file
+    return at_rest(sealed_suspicious, creator)
 
 
 @pytest.fixture

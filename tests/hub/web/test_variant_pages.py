@@ -13,10 +13,9 @@ from hub.web import filelist
 from inference.models import Derivative
 from registry import catalog
 from registry.models import File
-from tests import tiny
 from tests.factories import BlobFactory, EntryFactory, FileFactory, VersionFactory
 from tests.inference.test_making import overflowing
-from tests.intake import drain, upload_path
+from tests.intake import drain, published_lightning, upload_path
 
 pytestmark = pytest.mark.django_db
 
@@ -24,20 +23,20 @@ BF16 = {"keep": "weights", "precision": "bf16"}
 
 
 @pytest.fixture
-def checkpoint(creator: Any, tmp_path: Path) -> File:
+def checkpoint(at_rest: Any, creator: Any) -> File:
     """A published checkpoint with averages, and all that is made of it unasked."""
-    version: Any = VersionFactory(entry=EntryFactory(owner=creator))
-    file = upload_path(version, creator, tiny.lightning_checkpoint(tmp_path / "dream.ckpt"))
-    drain()
-    catalog.publish(version)
-    return File.objects.get(pk=file.pk)
+    return at_rest(published_lightning, creator)
 
 
 @pytest.fixture
-def loud(creator: Any, tmp_path: Path) -> File:
+def loud(at_rest: Any, creator: Any) -> File:
     """The fp16 variant of a published checkpoint that fp16 cannot hold."""
+    return at_rest(loud_variant, creator)
+
+
+def loud_variant(creator: Any, folder: Path) -> File:
     version: Any = VersionFactory(entry=EntryFactory(owner=creator))
-    upload_path(version, creator, overflowing(tmp_path / "loud.safetensors"))
+    upload_path(version, creator, overflowing(folder / "loud.safetensors"))
     drain()
     catalog.publish(version)
     return File.objects.get(version=version, role="derived")

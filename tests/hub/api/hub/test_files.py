@@ -21,11 +21,14 @@ HASHES = {"SHA256", "BLAKE3", "CRC32", "AutoV2"}
 
 
 @pytest.fixture
-def pickled(creator: Any, tmp_path: Path) -> File:
+def pickled(at_rest: Any, creator: Any) -> File:
     """A Lightning .ckpt with EMA weights and optimizer state, at its rest."""
-    file = upload_path(VersionFactory(entry__owner=creator), creator, lightning_checkpoint(tmp_path / "dream.ckpt"))
+    return at_rest(draft_lightning, creator)
+
+
+def draft_lightning(creator: Any, folder: Path) -> File:
+    file = upload_path(VersionFactory(entry__owner=creator), creator, lightning_checkpoint(folder / "dream.ckpt"))
     drain()
-    file.refresh_from_db()
     return file
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -11,19 +11,15 @@ from registry import catalog
 from registry.models import File, TensorIndex
 from scanner.models import Rescan
 from tests.factories import BlobFactory, FileFactory, VersionFactory
-from tests.grey import suspicious_checkpoint
-from tests.intake import drain, upload_bytes, upload_path
+from tests.intake import drain, sealed_suspicious, upload_bytes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def held(creator: object, tmp_path: Path) -> File:
+def held(at_rest: Any, creator: Any) -> File:
     """A real suspicious file, sealed."""
-    file = upload_path(VersionFactory(entry__owner=creator), creator, suspicious_checkpoint(tmp_path / "grey.ckpt"))  # type: ignore[arg-type]
-    drain()
-    file.refresh_from_db()
-    return file
+    return at_rest(sealed_suspicious, creator)
 
 
 def test_a_moderator_has_bytes_judged_again(judge: APIClient, held: File) -> None:

@@ -15,32 +15,30 @@ from registry.formats.directory import Storage, TensorDirectory, TensorEntry
 from registry.models import File, TensorIndex
 from tests import tiny
 from tests.factories import BlobFactory, FileFactory, VersionFactory
-from tests.hub.api.hub.test_schema import fits, schema  # noqa: F401  (a fixture)
-from tests.intake import drain, upload_path
+from tests.hub.api.hub.test_schema import fits
+from tests.intake import drain, published_lightning, upload_path
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def checkpoint(creator: Any, tmp_path: Path) -> File:
+def checkpoint(at_rest: Any, creator: Any) -> File:
     """A published fp32 checkpoint with averages, a pickle, and everything that the hub makes of it unasked."""
-    version: Any = VersionFactory(entry__owner=creator)
-    file = upload_path(version, creator, tiny.lightning_checkpoint(tmp_path / "dream.ckpt"))
-    drain()
-    file.refresh_from_db()
-    catalog.publish(version)
-    return file
+    return at_rest(published_lightning, creator)
 
 
 @pytest.fixture
-def halves(creator: Any, tmp_path: Path) -> File:
+def halves(at_rest: Any, creator: Any) -> File:
     """An fp16 safetensors file: nothing is made of it unasked, and nothing can be."""
+    return at_rest(half_precision, creator)
+
+
+def half_precision(creator: Any, folder: Path) -> File:
     import torch
 
     version: Any = VersionFactory(entry__owner=creator)
-    file = upload_path(version, creator, tiny.plain_checkpoint(tmp_path / "half.safetensors", dtype=torch.float16))
+    file = upload_path(version, creator, tiny.plain_checkpoint(folder / "half.safetensors", dtype=torch.float16))
     drain()
-    file.refresh_from_db()
     return file
 
 
@@ -48,10 +46,10 @@ def ask(client: APIClient, file: File, keep: str, precision: str) -> Any:
     return client.post(f"/api/hub/files/{file.pk}/variants", {"keep": keep, "precision": precision})
 
 
-def test_offers_say_size_reason_and_what_was_made(api: APIClient, checkpoint: File, schema: dict[str, Any]) -> None:  # noqa: F811
+def test_offers_say_size_reason_and_what_was_made(api: APIClient, checkpoint: File, described: dict[str, Any]) -> None:
     answer = api.get(f"/api/hub/files/{checkpoint.pk}/variants")
     assert answer.status_code == 200
-    fits(schema, "OffersAnswer", answer.json())
+    fits(described, "OffersAnswer", answer.json())
     offers = {(row["keep"], row["precision"]): row for row in answer.json()["offers"]}
     assert {key for key, row in offers.items() if row["worthwhile"]} == {("weights", "fp16"), ("ema", "fp16")}
     assert {key for key, row in offers.items() if row["state"] == "made"} == {("weights", "fp16"), ("ema", "fp16")}
@@ -60,12 +58,12 @@ def test_offers_say_size_reason_and_what_was_made(api: APIClient, checkpoint: Fi
     assert {row["reason"]: row["count"] for row in made["dropped"]} == {"training state": 120, "EMA": 686, "EMA counters": 2}
 
 
-def test_what_is_asked_for_is_made_as_foretold(api: APIClient, checkpoint: File, schema: dict[str, Any]) -> None:  # noqa: F811
+def test_what_is_asked_for_is_made_as_foretold(api: APIClient, checkpoint: File, described: dict[str, Any]) -> None:
     offers = api.get(f"/api/hub/files/{checkpoint.pk}/variants").json()["offers"]
     foretold = next(row["size_bytes"] for row in offers if (row["keep"], row["precision"]) == ("weights", "bf16"))
     answer = ask(api, checkpoint, "weights", "bf16")
     assert (answer.status_code, answer.json()["state"], answer.json()["file_id"]) == (202, "wanted", None)
-    fits(schema, "DerivativeAnswer", answer.json())
+    fits(described, "DerivativeAnswer", answer.json())
     assert ask(api, checkpoint, "weights", "bf16").status_code == 200
     assert drain() == 3  # derive, examine, settle
     again = ask(api, checkpoint, "weights", "bf16")
@@ -181,10 +179,10 @@ def test_a_variant_whose_file_is_gone_is_made_again(api: APIClient, checkpoint: 
     assert ask(api, checkpoint, "ema", "fp16").json()["file_state"] == "ready"
 
 
-def test_a_derived_file_says_how_it_was_made(api: APIClient, checkpoint: File, schema: dict[str, Any]) -> None:  # noqa: F811
+def test_a_derived_file_says_how_it_was_made(api: APIClient, checkpoint: File, described: dict[str, Any]) -> None:
     small = File.objects.get(source=checkpoint, recipe__keep="weights")
     answer = api.get(f"/api/hub/files/{small.pk}").json()
-    fits(schema, "FileAnswer", answer)
+    fits(described, "FileAnswer", answer)
     outcome = answer["outcome"]
     assert outcome["recipe"] == {"keep": "weights", "precision": "fp16"}
     assert (outcome["comparison"]["equal"], outcome["comparison"]["rounded"]) == _equal_and_rounded(small)
