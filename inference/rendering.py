@@ -21,7 +21,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from inference import localweights, pictures, previews, recipes, renderfiles, workers
-from inference.diffusion import jobs, t5folder
+from inference.diffusion import compiledfolder, jobs, t5folder
 from inference.diffusion.jobs import Event
 from inference.engine import Engine, machine_memory
 from inference.models import Picture, Purpose, Render, Shot
@@ -48,8 +48,13 @@ MAX_NOTES, MAX_OUTCOME = 20, 20_000
 def engine() -> Engine:
     """The one render child of this worker process."""
     weak = os.environ.get("WEIGH_ALLOW_WEAK_SANDBOX") == "1"
-    readable, environment = t5folder.for_child(Path(settings.T5_DIR) if settings.T5_DIR else None)
+    lent = t5folder.for_child(_path(settings.T5_DIR)), compiledfolder.for_child(_path(settings.RENDER_COMPILE))
+    readable, environment = lent[0][0] + lent[1][0], lent[0][1] | lent[1][1]
     return Engine(device(), gpu=settings.RENDER_GPU, threads=settings.RENDER_THREADS, readable=readable, environment=environment, weak=weak)
+
+
+def _path(told: str) -> Path | None:
+    return Path(told) if told else None
 
 
 def device() -> str:

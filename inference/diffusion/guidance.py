@@ -55,7 +55,7 @@ class Guided:
             latents = torch.cat([latents, self._beside.expand(len(latents), -1, -1, -1)], dim=1)
         if latents.device.type == "cuda":
             latents = latents.contiguous(memory_format=torch.channels_last)
-        unet: Any = self._model.unet
+        unet: Any = self._model.fast or self._model.unet
         found = unet(latents.to(self._model.dtype), time, encoder_hidden_states=context, added_cond_kwargs=added, return_dict=False)[0]
         return torch.as_tensor(found).float()
 

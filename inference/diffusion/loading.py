@@ -45,6 +45,8 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     t5: Any = None
+    fast: Any = None
+    """What is called in the UNet's place while it is set: compiled code (`compiled.Fast`)."""
 
 
 @dataclass(frozen=True, slots=True)

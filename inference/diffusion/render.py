@@ -14,6 +14,7 @@ import torch
 
 from inference.diffusion.batches import BatchSize, grouped, is_memory, let_go, peak_bytes
 from inference.diffusion.bounds import check_shot
+from inference.diffusion.compiled import fast_unet
 from inference.diffusion.conditioning import Encoded
 from inference.diffusion.decoding import develop
 from inference.diffusion.flowsampling import FlowGuided, check_flow_shot, flow_notes, flow_run
@@ -143,7 +144,7 @@ class Renderer:
         embeddings = _embeddings(course, shot)
         vae = _vae_of(course, shot) or model.vae
         _tell(course, model, shot)
-        with applied(model, networks), _vae(model, vae), torch.inference_mode():
+        with applied(model, networks), _as_before(model, vae), torch.inference_mode():
             with course.timed("encode"):
                 texts = self._residence.texts(course.job, shot, _texts_of(course.job, places), embeddings)
             for alike in _of_one_length(course.job, places, texts):
@@ -154,6 +155,7 @@ class Renderer:
         shot = course.job.shots[places[0]]
         size = BatchSize(self.device, shot.width * shot.height, lambda: _peak(course.job, model, places[0], texts))
         pending = list(places)
+        model.fast = _fast(course, model, places, texts)
         while pending:
             if course.cancelled():
                 raise Cancelled
@@ -191,6 +193,18 @@ class Renderer:
             "family": model.architecture.family,
             "prediction": model.prediction,
         }
+
+
+def _fast(course: _Course, model: Model, places: list[int], texts: dict[str, Encoded]) -> Any:
+    """Compiled code for these shots, if it is there and pays. Texts of two lengths are two calls a step, and hypernetworks other code."""
+    job, shot = course.job, course.job.shots[places[0]]
+    guided = shot.cfg_scale > 1
+    tokens = texts[shot.prompt].length
+    networks = any(job.files[addon.file].role == HYPERNETWORK and addon.strength for addon in shot.addons)
+    if networks or (guided and texts[shot.negative_prompt].length != tokens):
+        return None
+    size = (shot.height // FACTOR, shot.width // FACTOR)
+    return fast_unet(model, size, tokens, shot.steps * len(places) * (1 + guided), course.note)
 
 
 def _facts(course: _Course) -> dict[str, Any]:
@@ -308,10 +322,10 @@ def _tell(course: _Course, model: Model, shot: Shot) -> None:
 
 
 @contextmanager
-def _vae(model: Model, vae: Any) -> Iterator[None]:
-    """The model with another autoencoder while it lasts."""
+def _as_before(model: Model, vae: Any) -> Iterator[None]:
+    """The model with another autoencoder while it lasts; afterwards with its own, and without compiled code that has its weights of now."""
     own, model.vae = model.vae, vae
     try:
         yield
     finally:
-        model.vae = own
+        model.vae, model.fast = own, None
