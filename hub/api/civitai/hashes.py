@@ -11,7 +11,7 @@ from django.db.models import Case, F, IntegerField, QuerySet, Subquery, TextFiel
 from django.http import HttpRequest, HttpResponse
 
 from hub.api.civitai.answers import ApiError, answer, endpoint, posted
-from hub.api.civitai.versionbodies import asked_by, bodies
+from hub.api.civitai.versionbodies import asked_by, bodies, who
 from hub.downloads import origin_of
 from registry import queries
 from registry.models import File, Status, User, Version
@@ -80,7 +80,7 @@ def _these(user: User | None) -> QuerySet[Version]:
 
 def _versions(user: User | None, asked: Iterable[str]) -> dict[str, tuple[int, int]]:
     """SHA-256 -> (version, entry), the best of those that hold these bytes. One query."""
-    statement = _finding.get(queries.is_moderator(user) or (user and user.pk), lambda: _found(user))
+    statement = _finding.get(who(user), lambda: _found(user))
     return {sha256: (version, entry) for sha256, version, entry in statement.run(asked=list(asked))}
 
 

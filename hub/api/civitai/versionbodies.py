@@ -18,8 +18,12 @@ _statements = Kept(300)
 
 def asked_by(user: User | None, make: Callable[[User | None], QuerySet[Version]]) -> Statement:
     """The statement that reads the versions which `make` finds for this person: for `bodies`."""
-    who = "moderator" if queries.is_moderator(user) else user and user.pk
-    return _statements.get((make, who), lambda: whole.versions(make(user)))
+    return _statements.get((make, who(user)), lambda: whole.versions(make(user)))
+
+
+def who(user: User | None) -> str:
+    """Whose statements somebody may share: all moderators see the same, and so does everybody who is nobody. A text, for True is 1."""
+    return "moderator" if queries.is_moderator(user) else f"user {user.pk}" if user else "nobody"
 
 
 def bodies(origin: str, statement: Statement, **given: Any) -> dict[int, dict[str, Any]]:

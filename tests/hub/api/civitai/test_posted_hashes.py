@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.models import File, Token, User
+from tests.factories import UserFactory
 from tests.hub.api.civitai.conftest import condition
 from tests.hub.published import published_entry, published_file, published_version
 
@@ -105,6 +106,14 @@ def test_what_is_hidden_is_not_found(state: str, creator: User, stranger: User) 
         assert asker(user)(BODIES, [file.sha256]).content == asker(user)(BODIES, ["ab" * 32]).content == b"[]"
         assert asker(user)(IDS, [file.sha256]).content == b"[]"
     assert len(asker(creator)(IDS, [file.sha256]).json()) == (0 if state == "draft" else 1)
+
+
+def test_what_was_read_for_one_is_not_read_for_another(creator: User, moderator: User, client: Client) -> None:
+    """Statements are kept by who asks: the first user of all, number 1, is nobody's moderator."""
+    file = condition(creator, "private", b"weights")
+    first = UserFactory(pk=1)
+    for user, found in ((moderator, 1), (first, 0), (creator, 1), (None, 0), (moderator, 1), (first, 0)):
+        assert len(asker(user)(IDS, [file.sha256]).json()) == len(asker(user)(BODIES, [file.sha256]).json()) == found
 
 
 @pytest.mark.parametrize("state", GONE)
