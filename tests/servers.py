@@ -32,10 +32,17 @@ class LiveHub:
 @pytest.fixture
 def live_hub(transactional_db: None, stores: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHub]:
     """uvicorn in a thread of this process: it sees the test's database, stores and settings."""
+    from hub.asgi import application
+
+    with serving(application, monkeypatch) as hub:
+        yield hub
+
+
+@contextmanager
+def serving(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHub]:
+    """`application` behind a uvicorn in a thread, until the block ends."""
     import uvicorn
     from django.db import connections
-
-    from hub.asgi import application
 
     # A worker thread must give its connection back, else the test database could not be emptied or dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
