@@ -102,3 +102,21 @@ def test_a_head_answers_as_the_get_and_is_not_counted(get: Get, creator: User) -
     assert set(answers[0].headers) == set(answers[1].headers)
     assert list(DownloadCount.objects.values_list("file_id", flat=True)) == [file.pk]
     assert File.objects.get(pk=file.pk).download_count == 0  # folded later
+
+
+def test_a_name_that_the_hub_does_not_know_is_said_to_the_program(client: Any, settings: Any, creator: User) -> None:
+    file = condition(creator, "public", b"weights")
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    for path in (f"/api/download/models/{file.version_id}", "/api/v1/models"):
+        response = client.get(path, headers={"host": "civitai.com"})
+        assert (response.status_code, response["Content-Type"]) == (400, "application/json")
+        assert "WEIGH_ALLOWED_HOSTS" in response.json()["error"]
+
+
+def test_addresses_follow_the_proxys_word_on_https_only_where_the_hub_is_told_of_one(client: Any, settings: Any, creator: User) -> None:
+    file = condition(creator, "public", b"weights")
+    settings.ALLOWED_HOSTS = ["civitai.red"]
+    for proxy, scheme in ((None, "http"), (("HTTP_X_FORWARDED_PROTO", "https"), "https")):
+        settings.SECURE_PROXY_SSL_HEADER = proxy
+        response = client.get(f"/api/download/models/{file.version_id}", headers={"host": "civitai.red", "x-forwarded-proto": "https"})
+        assert response["Location"].startswith(f"{scheme}://civitai.red/files/")
