@@ -1,0 +1,153 @@
+"""What every route of the pages and of our own API answers to whom. One line a route and method; asked by `test_role_matrix.py`.
+
+(route of the URLconf, request, answers). An answer is one letter a person of `everyone.PEOPLE`: `+` here it is, `>` sent on, `L` sent to
+sign in, `?` not like this (400, 422), 1 3 - x m c are 401 403 404 410 405 409, `*` not looked at. Five letters hold for every condition;
+six words are for public, unlisted, private, draft, withdrawn and deleted.
+"""
+
+from __future__ import annotations
+
+OPEN = "+++++"
+READ = "+++++ +++++ -++-+ -++-+ +++++ +++++"
+PAGE = "+++++ +++++ -+--+ -+--+ +++++ +++++"
+LEADS = ">>>>> >>>>> ->--> ->--> >>>>> >>>>>"
+PREVIEWS = "+++++ +++++ -++-+ -++-+ -++-+ -++-+"
+PREVIEW_PAGE = "+++++ +++++ -+--+ -+--+ -+--+ -+--+"
+CHANGE = "1+33+ 1+33+ 1+3-+ 1+3-+ 1+33+ 1x33x"
+SEND = "1?33? 1?33? 1?3-? 1?3-? 1?33? 1x33x"
+IDLE = "1c33c 1c33c 1c3-c 1c3-c 1c33c 1c33c"
+SIGNED_IN = "L+L++"
+FORM = "L+L3+ L+L3+ L+L-+ L+L-+ L+L3+ L+L3+"
+ACT = "L>L3> L>L3> L>L-> L>L-> L>L3> L>L3>"
+ASK = "L+L++ L+L++ L+L-+ L+L-+ L+L-+ L+L-+"
+JUDGE = "L3L3> L3L3> L3L-> L3L-> L3L3> L3L3>"
+"""Pages send strangers to sign in and know no tokens; the API answers 401, and to a token that may only read 403."""
+
+PICTURES = r"^pictures/(?P<sha256>[0-9a-f]{64})/(?P<size>(?a:[\w=,.-]{1,80}))/(?P<name>(?a:[\w.-]{1,150}))$"
+
+SITE = [
+    ("healthz", "GET /healthz", "*"),
+    ("healthz/metrics", "GET /healthz/metrics", OPEN),
+    ("accounts/login/", "GET /accounts/login/", "+>+>>"),
+    ("accounts/logout/", "GET /accounts/logout/", ">+>++"),
+    ("accounts/inactive/", "GET /accounts/inactive/", OPEN),
+    ("accounts/signup/", "GET /accounts/signup/", "+>+>>"),
+    ("accounts/reauthenticate/", "GET /accounts/reauthenticate/", SIGNED_IN),
+    ("accounts/email/", "GET /accounts/email/", SIGNED_IN),
+    ("accounts/confirm-email/", "GET /accounts/confirm-email/", OPEN),
+    ("accounts/password/change/", "GET /accounts/password/change/", SIGNED_IN),
+    ("accounts/password/set/", "GET /accounts/password/set/", "L>L>>"),
+    ("accounts/password/reset/", "GET /accounts/password/reset/", OPEN),
+    ("accounts/login/code/confirm/", "GET /accounts/login/code/confirm/", "L>L>>"),
+    (r"accounts/^confirm-email/(?P<key>[-:\w]+)/$", "GET /accounts/confirm-email/zz/", OPEN),
+    ("accounts/password/reset/key/done/", "GET /accounts/password/reset/key/done/", OPEN),
+    ("accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$", "GET /accounts/password/reset/key/1-zz/", OPEN),
+    ("accounts/password/reset/done/", "GET /accounts/password/reset/done/", OPEN),
+    ("api/hub/entries", "POST /api/hub/entries", "1?3??"),
+    ("api/hub/entries/<int:pk>", "GET /api/hub/entries/{entry}", READ),
+    ("api/hub/entries/<int:pk>", "PATCH /api/hub/entries/{entry}", CHANGE),
+    ("api/hub/entries/<int:pk>", "DELETE /api/hub/entries/{entry}", CHANGE),
+    ("api/hub/entries/<int:pk>/versions", "POST /api/hub/entries/{entry}/versions", SEND),
+    ("api/hub/versions/<int:pk>", "GET /api/hub/versions/{version}", READ),
+    ("api/hub/versions/<int:pk>", "PATCH /api/hub/versions/{version}", CHANGE),
+    ("api/hub/versions/<int:pk>", "DELETE /api/hub/versions/{version}", CHANGE),
+    ("api/hub/versions/<int:pk>/publish", "POST /api/hub/versions/{version}/publish", CHANGE),
+    ("api/hub/versions/<int:pk>/answers", "POST /api/hub/versions/{version}/answers", SEND),
+    ("api/hub/versions/<int:pk>/uploads", "POST /api/hub/versions/{version}/uploads", "1?33? 1?33? 1?3-? 1?3-? 1c33c 1x33x"),
+    ("api/hub/uploads/<uuid:pk>", "GET /api/hub/uploads/{upload}", "1++--"),
+    ("api/hub/uploads/<uuid:pk>/parts", "POST /api/hub/uploads/{upload}/parts", "1?3??"),
+    ("api/hub/uploads/<uuid:pk>/complete", "POST /api/hub/uploads/{upload}/complete", "1c3--"),
+    ("api/hub/files/<int:pk>", "GET /api/hub/files/{file}", READ),
+    ("api/hub/files/<int:pk>", "GET /api/hub/files/{begun}", "-++-+"),
+    ("api/hub/files/<int:pk>/tensors", "GET /api/hub/files/{file}/tensors", READ),
+    ("api/hub/files/<int:pk>/fits", "GET /api/hub/files/{file}/fits", "????? ????? -??-? -??-? ????? ?????"),
+    ("api/hub/files/<int:pk>/metadata", "GET /api/hub/files/{file}/metadata", READ),
+    ("api/hub/files/<int:pk>/header", "GET /api/hub/files/{file}/header", "+++++ +++++ -++-+ -++-+ ccccc ccccc"),
+    ("api/hub/files/<int:pk>/scan", "GET /api/hub/files/{file}/scan", READ),
+    ("api/hub/files/<int:pk>/retry", "POST /api/hub/files/{file}/retry", IDLE),
+    ("api/hub/files/<int:pk>/rescan", "POST /api/hub/files/{file}/rescan", "1333+ 1333+ 133-+ 133-+ 1333+ 1333+"),
+    ("api/hub/files/<int:pk>/extract", "POST /api/hub/files/{file}/extract", IDLE),
+    ("api/hub/files/<int:pk>/variants", "GET /api/hub/files/{file}/variants", "1++3+ 1++3+ 1++-+ 1++-+ 1cc3c 1cc3c"),
+    ("api/hub/files/<int:pk>/variants", "POST /api/hub/files/{file}/variants", "1?33? 1?33? 1?3-? 1?3-? 1?33? 1?33?"),
+    ("api/hub/merges", "GET /api/hub/merges", "1++++"),
+    ("api/hub/merges", "POST /api/hub/merges", "1?3??"),
+    ("api/hub/merges/<int:pk>", "GET /api/hub/merges/{merge}", "1++--"),
+    ("api/hub/merges/<int:pk>", "DELETE /api/hub/merges/{merge}", "1+3--"),
+    ("api/hub/merges/<int:pk>/retry", "POST /api/hub/merges/{merge}/retry", "1c3--"),
+    ("api/hub/renders", "GET /api/hub/renders", "1++++"),
+    ("api/hub/renders", "POST /api/hub/renders", "1?3??"),
+    ("api/hub/renders/<int:pk>", "GET /api/hub/renders/{render}", "-++-+"),
+    ("api/hub/renders/<int:pk>", "GET /api/hub/renders/{previews}", PREVIEWS),
+    ("api/hub/renders/<int:pk>", "DELETE /api/hub/renders/{render}", "1c3-c"),
+    ("api/hub/renders/<int:pk>", "DELETE /api/hub/renders/{previews}", "1c33c 1c33c 1c3-c 1c3-c 1c3-c 1c3-c"),
+    ("api/hub/renders/<int:pk>/retry", "POST /api/hub/renders/{render}/retry", "1c3-c"),
+    ("api/hub/renders/<int:pk>/events", "GET /api/hub/renders/{render}/events", "-++-+"),
+    ("api/hub/renders/<int:pk>/events", "GET /api/hub/renders/{previews}/events", PREVIEWS),
+    ("api/hub/schema/", "GET /api/hub/schema/", OPEN),
+    ("api/hub/docs/", "GET /api/hub/docs/", OPEN),
+    ("api/hub/", "GET /api/hub/nothing", "-----"),
+    ("files/<int:pk>/scan", "GET /files/{file}/scan", PAGE),
+    ("files/<int:pk>/scan.json", "GET /files/{file}/scan.json", ">>>>>"),
+    ("files/<int:pk>/release", "POST /files/{file}/release", JUDGE),
+    ("files/<int:pk>/rescan", "POST /files/{file}/rescan", JUDGE),
+    ("files/<int:pk>/extract", "POST /files/{file}/extract", ACT),
+    ("files/<int:file_id>/<str:name>", "GET /files/{file}/{name}", "33333"),
+    ("", "GET /", OPEN),
+    ("about", "GET /about", OPEN),
+    ("about/scanning", "GET /about/scanning", OPEN),
+    ("theme", "POST /theme", ">>>>>"),
+    ("art/<slug:version>/<slug:kind>/<entry:seed>.svg", "GET /art/1/lora/{slug}.svg", OPEN),
+    ("models/<int:pk>", "GET /models/{entry}", LEADS),
+    ("models/<int:pk>/edit", "GET /models/{entry}/edit", FORM),
+    ("models/<int:pk>/edit", "POST /models/{entry}/edit", FORM),
+    ("models/<int:pk>/delete", "POST /models/{entry}/delete", ACT),
+    ("model-versions/<int:pk>", "GET /model-versions/{version}", LEADS),
+    ("model-versions/<int:pk>/edit", "GET /model-versions/{version}/edit", FORM),
+    ("model-versions/<int:pk>/edit", "POST /model-versions/{version}/edit", FORM),
+    ("model-versions/<int:pk>/publish", "POST /model-versions/{version}/publish", ACT),
+    ("model-versions/<int:pk>/answer", "POST /model-versions/{version}/answer", ACT),
+    ("model-versions/<int:pk>/withdraw", "POST /model-versions/{version}/withdraw", ACT),
+    ("model-versions/<int:pk>/delete", "POST /model-versions/{version}/delete", ACT),
+    ("model-versions/<int:pk>/previews", "GET /model-versions/{version}/previews", PREVIEW_PAGE),
+    ("model-versions/<int:pk>/previews/again", "POST /model-versions/{version}/previews/again", ACT),
+    ("model-versions/<int:pk>/previews/cancel", "POST /model-versions/{version}/previews/cancel", ACT),
+    ("model-versions/<int:pk>/previews/settings", "GET /model-versions/{version}/previews/settings", FORM),
+    ("model-versions/<int:pk>/previews/settings", "POST /model-versions/{version}/previews/settings", FORM),
+    ("model-versions/<int:pk>/try", "GET /model-versions/{version}/try", ASK),
+    ("model-versions/<int:pk>/try", "POST /model-versions/{version}/try", ASK),
+    ("picture/<int:pk>", "GET /picture/{shot}", PREVIEW_PAGE),
+    ("renders/<int:pk>", "GET /renders/{render}", "-+--+"),
+    ("renders/<int:pk>", "GET /renders/{previews}", ">>>>> >>>>> ->--> ->--> ->--> ->-->"),
+    ("renders/<int:pk>/cancel", "POST /renders/{render}/cancel", "L>L->"),
+    ("renders/<int:pk>/retry", "POST /renders/{render}/retry", "L>L->"),
+    ("upload", "GET /upload", SIGNED_IN),
+    ("upload", "POST /upload", "L?L??"),
+    ("upload/<int:pk>", "GET /upload/{version}", "L+L3+ L+L3+ L+L-+ L+L-+ L-L3- L-L3-"),
+    ("upload/<int:pk>/work", "GET /upload/{version}/work", FORM),
+    ("upload/<uuid:pk>/discard", "POST /upload/{upload}/discard", "L>L3>"),
+    ("file/<int:pk>", "GET /file/{file}", PAGE),
+    ("file/<int:pk>", "GET /file/{begun}", "-+--+"),
+    ("file/<int:pk>/tensors", "GET /file/{file}/tensors", PAGE),
+    ("file/<int:pk>/fits", "GET /file/{file}/fits", PAGE),
+    ("file/<int:pk>/words", "POST /file/{file}/words", ACT),
+    ("file/<int:pk>/timeline", "GET /file/{file}/timeline", PAGE),
+    ("file/<int:pk>/scan", "GET /file/{file}/scan", ">>>>>"),
+    ("file/<int:pk>/retry", "POST /file/{file}/retry", ACT),
+    ("file/<int:pk>/variants", "POST /file/{file}/variants", ACT),
+    (PICTURES, "GET /pictures/{picture}/original=true/a.png", PREVIEWS),
+    (PICTURES, "GET /pictures/{own_picture}/width=450/a.png", "-++-+"),
+    ("moderation", "GET /moderation", "L3L3+"),
+    ("moderation/releases/<int:pk>/withdraw", "POST /moderation/releases/1/withdraw", "L3L3-"),
+    ("moderation/disagreements/<int:pk>/settle", "POST /moderation/disagreements/1/settle", "L3L3-"),
+    ("account", "GET /account", SIGNED_IN),
+    ("account/tokens", "GET /account/tokens", SIGNED_IN),
+    ("account/tokens/<int:pk>/revoke", "POST /account/tokens/{token}/revoke", "L>L--"),
+    ("my/models", "GET /my/models", SIGNED_IN),
+    ("my/pictures", "GET /my/pictures", SIGNED_IN),
+    ("my/merges", "GET /my/merges", SIGNED_IN),
+    ("my/merges/<int:pk>/cancel", "POST /my/merges/{merge}/cancel", "L>L--"),
+    ("my/merges/<int:pk>/retry", "POST /my/merges/{merge}/retry", "L>L--"),
+    ("<slug:creator>", "GET /{creator}", ">>>>>"),
+    ("<slug:creator>/<entry:slug>", "GET /{creator}/{slug}", PAGE),
+    ("<slug:creator>/<entry:slug>/v/<int:version>", "GET /{creator}/{slug}/v/{version}", PAGE),
+]
