@@ -13,11 +13,14 @@ from django.utils import timezone
 
 username_validators = [
     RegexValidator(
-        r"^[A-Za-z0-9][A-Za-z0-9_-]{1,38}$",
-        "Use 2 to 39 letters, digits, hyphens or underscores, starting with a letter or digit: it becomes part of your pages' address.",
+        r"^(?!.*--)(?!.*-$)[A-Za-z0-9][A-Za-z0-9_-]{1,38}$",
+        "Use 2 to 39 letters, digits, single hyphens or underscores, starting with a letter or digit and not ending with a hyphen: "
+        "it becomes part of your pages' address.",
     )
 ]
-"""Narrower than Django's: the name is a path segment of model pages and of Hugging Face style repository ids."""
+"""Narrower than Django's: the name is a path segment of model pages and of Hugging Face style repository ids, whose clients refuse
+hyphens at an end or beside each other (huggingface_hub, validate_repo_id).
+"""
 
 
 class Rating(models.IntegerChoices):
