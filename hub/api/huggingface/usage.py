@@ -1,4 +1,4 @@
-"""How a version is used, as copyable lines: fetching with `hf`, loading with diffusers. Each line is run by a test of the clients."""
+"""How a version is used, as copyable lines: fetching with `hf`, loading with diffusers. The client tests make the same calls."""
 
 from __future__ import annotations
 
