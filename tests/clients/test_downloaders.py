@@ -68,6 +68,22 @@ def test_curl_is_told_what_it_may_not_have(door: Door, tmp_path: Path) -> None:
     assert curl(door, tmp_path, *bearer, "-o", "again", f"https://civitai.red/api/download/models/{private['version']}") == (0, "200")
 
 
+def test_what_head_leads_to_can_be_fetched(door: Door, tmp_path: Path) -> None:
+    """Some clients look first, keep the address that they were led to, and fetch from there."""
+    lora = door.published["lora"]
+    head = ["-sSL", "--fail", "--head", "-w", "%{url_effective}", "-H", "Authorization: Bearer None"]
+    looked = door.run([program("curl"), *head, f"{DOWNLOAD}/{lora['version']}"], tmp_path)
+    *headers, address = looked.stdout.splitlines()
+    said = dict(line.lower().split(": ", 1) for line in headers if ": " in line)
+    assert said["content-length"] == str(lora["files"][0]["size"])
+    assert said["accept-ranges"] == "bytes"
+    assert said["content-disposition"] == f'attachment; filename="{lora["files"][0]["name"]}"'
+    assert said["etag"].startswith('"')
+    assert address.startswith("https://civitai.com/")
+    assert curl(door, tmp_path, "-JO", "-H", "Authorization: Bearer None", address) == (0, "200")
+    assert is_file(tmp_path, lora["files"][0])
+
+
 def test_a_pickle_is_fetched_as_its_twin_unless_it_is_named(door: Door, tmp_path: Path) -> None:
     pickle, twin = door.published["pickle"]["files"]
     address = f"{DOWNLOAD}/{door.published['pickle']['version']}"
