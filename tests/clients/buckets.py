@@ -1,33 +1,27 @@
-"""The buckets of the S3 hub of the client tests: `fill FOLDER` makes them and puts the files of a local store in, `drop` removes them."""
+"""The buckets of the S3 hub of the client tests: made, filled with the files of a local store, and removed when a block ends."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-import django
 
-if __name__ == "__main__":
-    django.setup()
+@contextmanager
+def filled_buckets(names: Mapping[str, str], models: Path, where: Mapping[str, str]) -> Iterator[None]:
+    """`names`: {variable of the settings: bucket}; `models`: the local store; `where`: the variables that tell of the S3 server."""
+    import boto3
 
-from registry import storage
-
-STORES = ("models", "quarantine", "media")
-
-
-def fill(folder: Path) -> None:
-    for store in STORES:
-        storage.bucket(store).create()
-    for path in folder.rglob("blobs/sha256/*/*/*"):
-        storage.bucket("models").upload_file(str(path), path.relative_to(folder).as_posix())
-
-
-def drop() -> None:
-    for store in STORES:
-        storage.bucket(store).objects.all().delete()
-        storage.bucket(store).delete()
-
-
-if __name__ == "__main__":
-    fill(Path(sys.argv[2])) if sys.argv[1] == "fill" else drop()
-    print("true")
+    keys = {"aws_access_key_id": where["WEIGH_S3_KEY"], "aws_secret_access_key": where["WEIGH_S3_SECRET"]}
+    s3 = boto3.resource("s3", endpoint_url=where["WEIGH_S3_ENDPOINT"], region_name=where.get("WEIGH_S3_REGION", "us-east-1"), **keys)
+    buckets = {variable: s3.Bucket(name) for variable, name in names.items()}
+    try:
+        for bucket in buckets.values():
+            bucket.create()
+        for path in models.rglob("blobs/sha256/*/*/*"):
+            buckets["WEIGH_S3_BUCKET"].put_object(Key=path.relative_to(models).as_posix(), Body=path.read_bytes())
+        yield
+    finally:
+        for bucket in buckets.values():
+            bucket.objects.all().delete()
+            bucket.delete()

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import processes
+from tests.clients.buckets import filled_buckets
 from tests.clients.tlsproxy import TlsProxy, tls_proxy
 from tests.servers import hub_process
 
@@ -111,12 +112,8 @@ def s3_clients_hub(clients_hub: ClientsHub, catalogue: dict[str, Any]) -> Iterat
     buckets = ("WEIGH_S3_BUCKET", "WEIGH_S3_QUARANTINE_BUCKET", "WEIGH_S3_MEDIA_BUCKET")
     names = {variable: f"clients-{number}-{os.getpid()}" for number, variable in enumerate(buckets)}
     environment = {**clients_hub.environment, **own, **names}
-    ClientsHub("", clients_hub.data, environment).run("tests.clients.buckets", "fill", str(clients_hub.data / "storage" / "models"))
-    try:
-        with hub_process(environment) as (_, address):
-            yield ClientsHub(address, clients_hub.data, environment)
-    finally:
-        ClientsHub("", clients_hub.data, environment).run("tests.clients.buckets", "drop")
+    with filled_buckets(names, clients_hub.data / "storage" / "models", os.environ), hub_process(environment) as (_, address):
+        yield ClientsHub(address, clients_hub.data, environment)
 
 
 @pytest.fixture(scope="session", params=["local", "s3"])
