@@ -29,7 +29,7 @@ class FileSummary(serializers.ModelSerializer):
     container = serializers.SerializerMethodField(help_text="What the bytes are: safetensors, torch zip...; empty before the scan.")
     sha256 = serializers.SerializerMethodField()
     hashes = serializers.SerializerMethodField(
-        help_text="SHA256, BLAKE3, CRC32, AutoV1, AutoV2, AutoV3, DATA (all of AutoV3), TENSORS (`registry.formats.contents`); upper-case hex."
+        help_text="SHA256, BLAKE3, CRC32, AutoV1, AutoV2, AutoV3, DATA (all of AutoV3), TENSORS (`registry.formats`); upper-case hex."
     )
     detected = serializers.SerializerMethodField(help_text="What the tensors say it is: kind, base model, precision.")
     download_url = serializers.SerializerMethodField()
