@@ -11,11 +11,12 @@ import pytest
 from django.test import Client
 from safetensors.numpy import save
 
-from registry.models import File, Token, User, Version
+from registry.models import Entry, File, Token, User, Version
+from tests.hub.api.huggingface import pushes
+from tests.hub.api.huggingface.pushes import REPO as REPO
 from tests.hub.published import published_entry, published_file, published_version
 
 Call = Callable[..., Any]
-REPO = "ada/lantern"
 
 
 def weights(value: float = 1.0) -> bytes:
@@ -68,3 +69,16 @@ def hub(live_hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return HfApi(endpoint=live_hub.url, token=token)
 
     return make
+
+
+@pytest.fixture
+def send(creator: User) -> pushes.Send:
+    """Requests of ada, by a token that may write."""
+    return pushes.sender(creator)
+
+
+@pytest.fixture
+def entry(send: pushes.Send) -> Entry:
+    """ada/lantern, just made by a program, still empty."""
+    assert send("POST", pushes.CREATE, {"name": "lantern", "organization": None, "type": "model"}).status_code == 200
+    return Entry.objects.get()

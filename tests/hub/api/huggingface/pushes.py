@@ -12,9 +12,10 @@ from django.test import Client
 
 from registry import deposit, uploads
 from registry.models import Token, Upload, User
-from tests.hub.api.huggingface.conftest import REPO
 
 JSON = "application/json"
+REPO = "ada/lantern"
+CREATE = "/api/repos/create"
 Send = Callable[..., Any]
 
 
