@@ -1,5 +1,6 @@
-"""The hub's settings with one more address, for benches only: a view that does nothing, behind the same middleware and server."""
+"""The hub's settings with bare views before everything else, for benches only: what a server costs that does nothing but one SELECT."""
 
 from hub.settings import *  # noqa: F403
+from hub.settings import MIDDLEWARE as HUB_MIDDLEWARE
 
-ROOT_URLCONF = "bench.bare_urls"
+MIDDLEWARE = ["bench.bare_views.Bare", *HUB_MIDDLEWARE]

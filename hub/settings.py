@@ -108,9 +108,10 @@ vars().update(EMAIL_CONFIG)
 # --- stores -------------------------------------------------------------------------------------------------------------
 DATABASES = {"default": {**env.db_url("DATABASE_URL", default="postgresql://hub@127.0.0.1:5432/hub"), "CONN_MAX_AGE": 60}}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-# Without JIT: PostgreSQL takes the short questions of pages and programs for long ones, and compiles for longer than it then runs.
+# Short questions, asked again and again: PostgreSQL shall neither compile them nor plan anew what was prepared (`registry.statements`).
 _timeout = env.int("WEIGH_STATEMENT_TIMEOUT_MS", default=30_000)
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = f"-c statement_timeout={_timeout} -c jit=off"
+_options = f"-c statement_timeout={_timeout} -c jit=off -c plan_cache_mode=force_generic_plan"
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = _options
 DATABASES["default"]["TEST"] = {"NAME": env("WEIGH_TEST_DB", default="test_weighhouse")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _cache_url = env("WEIGH_CACHE_URL", default="")
