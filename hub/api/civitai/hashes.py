@@ -90,17 +90,25 @@ def _found(user: User | None) -> QuerySet[File, tuple[str, int, int]]:
     return best.values_list("blob__sha256", "version_id", "version__entry_id")
 
 
+def _body(request: HttpRequest, limit: int) -> bytes:
+    """The body; of one that says it is too long nothing is read. Raises `ApiError` 413 for more than `limit` bytes."""
+    too_large = ApiError(413, f"Request body too large: this question needs no more than {limit:,} bytes.")
+    length = request.headers.get("Content-Length") or "0"
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    # What comes in chunks has no length, and Django takes it for empty.
+    chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    body: bytes = (request.META["wsgi.input"] if chunked else request).read(limit + 1)
+    if len(body) > limit:
+        raise too_large
+    return body
+
+
 def _read_hashes(request: HttpRequest, most: int) -> dict[str, None]:
     """The SHA-256 of a question, lower-case, each once, in their order. Raises `ApiError` 400, 413 for a body that none needs."""
-    limit = most * BYTES_OF_ONE
     wrong = ApiError(400, f"Request must include an array of SHA256 Hashes. At most {most:,}, of 64 hexadecimal digits each.")
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal():
-        raise wrong
-    if int(length) > limit:
-        raise ApiError(413, f"Request body too large: {most:,} SHA256 hashes need no more than {limit:,} bytes.")
     try:
-        given = orjson.loads(request.read(limit))
+        given = orjson.loads(_body(request, most * BYTES_OF_ONE))
     except orjson.JSONDecodeError:
         raise wrong from None
     if not isinstance(given, list) or len(given) > most or not all(isinstance(value, str) for value in given):
