@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-_SECRET = re.compile(r"(wh_)[A-Za-z0-9_-]{6,}|([?&]token=)[^&\s\"']+|(upload-parts/)[^\s\"']+|(Bearer )\S+")
+_SECRET = re.compile(r"(wh_)[A-Za-z0-9_-]{6,}|([?&](?:token|upload)=)[^&\s\"']+|(upload-parts/)[^\s\"']+|(Bearer )\S+")
 
 
 class RequestIdMiddleware:
@@ -29,7 +29,7 @@ class RequestIdMiddleware:
 
 
 class TokenFilter(logging.Filter):
-    """Blanks bearer tokens, `?token=` and signed part URLs in every log line."""
+    """Blanks bearer tokens, `?token=` and the signed addresses of uploads in every log line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

@@ -17,6 +17,7 @@ from registry.models import Token
         "GET /api/v1/me?token=wh_abcdefghijklmnop HTTP/1.1",
         "header Authorization: Bearer wh_abcdefghijklmnop",
         "PUT /upload-parts/eyJuIjoic3RhZ2luZy8x:abc:def",
+        "POST /_lfs/complete?upload=eyJuIjoic3RhZ2luZy8x:abc:def HTTP/1.1",
         "secret wh_abcdefghijklmnop was refused",
     ],
 )
