@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from inference.weights.recipe import twin_recipe
+from inference.twins import CONTAINER, copy_of
 from registry import queries
 from registry.formats.directory import TensorDirectory
-from registry.models import Blob, File, Role, TensorIndex, User
+from registry.models import Blob, File, TensorIndex, User
 from registry.refusals import Refusal
 
-CONTAINER = "safetensors"
 MAX_TENSORS = 60_000
 """Of all inputs together. A request plans its merge before it answers, and 21,000 tensors take a second; an SDXL checkpoint has 2,500."""
 MAX_LISTED = 6 << 20
@@ -91,18 +90,10 @@ def checked(given: Input) -> Input:
         raise NoInput("merge:withdrawn", f"{file.name} was withdrawn or deleted, so it cannot be merged.")
     if file.downloadable and file.blob is not None and file.blob.container == CONTAINER:
         return given
-    copy = _copy_of(file)
+    copy = copy_of(file)
     if copy is not None:
         return Input(given.role, copy, f"{file.name} is no safetensors file; its copy {copy.name} is merged.")
     if not file.downloadable:
         text = f"{file.name} cannot be merged: it is {file.state}. Only files that were found clean and are ready can be."
         raise NoInput("merge:not-ready", text)
     raise NoInput("merge:not-safetensors", f"{file.name} is no safetensors file and has no safetensors copy, so it cannot be merged.")
-
-
-def _copy_of(file: File) -> File | None:
-    """The safetensors file with all tensors of a pickle; None where there is none that may be downloaded."""
-    copies = queries.downloadable_files().filter(
-        source=file, role=Role.DERIVED, recipe__contains=twin_recipe().to_json(), blob__container=CONTAINER
-    )
-    return copies.select_related("blob", "version__entry__owner").order_by("pk").first()

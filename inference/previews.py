@@ -70,6 +70,7 @@ def want(version: Version) -> PreviewPlan:
         return PreviewPlan.objects.update_or_create(version=version, defaults=now)[0]
     cancel_open(version)
     said = {"render": _render(version, plan), "digest": plan.digest, "code": "", "sentence": ""}
+    Render.objects.filter(version=version, purpose=Purpose.PREVIEW, state=RenderState.CANCELLED).delete()  # nothing shows them
     return PreviewPlan.objects.update_or_create(version=version, defaults={**now, **said})[0]
 
 
@@ -107,6 +108,8 @@ def due() -> QuerySet[Version]:
     plan = PreviewPlan.objects.filter(version=OuterRef("pk"))
     current = plan.filter(renderer=RENDERER_VERSION, planned_at__gte=OuterRef("updated_at"))
     settled = current.exclude(code=NO_BASE, planned_at__lt=now - BASE_EVERY).exclude(code="", render=None)
+    if settings.T5_DIR:  # which was not always there
+        settled = settled.exclude(code="render:needs-t5")
     living = Version.objects.filter(deleted_at=None, entry__deleted_at=None).exclude(status=Status.WITHDRAWN)
     return living.filter(offered).exclude(Exists(settled)).order_by(F("preview_plan__planned_at").asc(nulls_first=True), "pk")
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from inference import fewsteps, renderlimits, workers
@@ -98,6 +99,8 @@ def key_of(spec: jobs.Shot, files: Sequence[Mapping[str, Any]], prediction: str 
         "device": device,
         "numbers": workers.NUMBERS.get(device, device),
     }
+    if "t5_bytes" in files[0]:  # SD 3 makes other pictures where the hub has T5
+        told["t5"] = bool(settings.T5_DIR)
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from inference.diffusion import jobs
+from django.conf import settings
+
+from inference.diffusion import jobs, t5folder
 from inference.diffusion.families import Architecture, describe
+from inference.twins import CONTAINER, copy_of
 from inference.weights.recipe import twin_recipe
 from registry import panel, queries
 from registry.formats.directory import TensorDirectory
@@ -20,7 +24,6 @@ from registry.models import Blob, File, Role, User, Version
 from registry.names import stem_of
 from registry.refusals import Refusal
 
-CONTAINER = "safetensors"
 ROLES = {
     "checkpoint": jobs.CHECKPOINT,
     "unet": jobs.CHECKPOINT,
@@ -30,6 +33,8 @@ ROLES = {
     "hypernetwork": jobs.HYPERNETWORK,
 }
 """Kind that the tensors prove -> what the file is to a render. Of every other kind the hub makes no pictures."""
+T5_FAMILIES, T5_WITHIN = ("SD 3", "Flux.1"), "text_encoders.t5xxl."
+"""What the tensors of checkpoints prove that hear T5, and where it lies in those that bring it."""
 REFINER_FAMILY, REFINED_FAMILY = "SDXL Refiner", "SDXL"
 """What the tensors of a refiner prove, and the family of what it goes on with."""
 
@@ -86,7 +91,18 @@ class Weights:
         """A row of `Render.files`: the fields of `JobFile`, and the file's id."""
         autov3 = self.blob.hash_values().get("AutoV3", "").lower()
         told = {"role": self.role, "name": self.name, "sha256": self.blob.sha256, "size_bytes": self.blob.size_bytes, "autov3": autov3}
-        return {**told, "file": self.file.pk}
+        return {**told, "file": self.file.pk, **({"t5_bytes": self._t5_bytes} if self._hears_t5 else {})}
+
+    @property
+    def _hears_t5(self) -> bool:
+        """Whether it is a checkpoint whose pictures depend on whether the hub has T5."""
+        return self.role == jobs.CHECKPOINT and any(family in T5_FAMILIES for family in self.families.split(" / "))
+
+    @property
+    def _t5_bytes(self) -> int:
+        """Of the hub's T5 that is loaded beside it; 0 where there is none, or the checkpoint holds its own."""
+        own = any(str(entry.path[0]).startswith(T5_WITHIN) for entry in self.directory)
+        return 0 if own else t5folder.size_bytes(Path(settings.T5_DIR) if settings.T5_DIR else None)
 
 
 def _refiner_fit(checkpoint: Weights) -> fitting.Fit:
@@ -211,7 +227,7 @@ def checked(file: File) -> Weights:
     """A file as weights if its bytes may be loaded, else its safetensors copy. Raises `NoWeights` with the reason."""
     if file.version.gone:
         raise NoWeights("render:withdrawn", f"{file.name} was withdrawn or deleted, so it cannot be rendered.")
-    loaded = file if _can_be_read(file) else _copy_of(file)
+    loaded = file if _can_be_read(file) else copy_of(file)
     if loaded is None and not file.downloadable:
         text = f"{file.name} cannot be rendered: it is {file.state}. Only files that were found clean and are ready can be."
         raise NoWeights("render:not-ready", text)
@@ -223,9 +239,3 @@ def checked(file: File) -> Weights:
     if role is None:
         raise NoWeights("render:kind", f"{file.name} is of a kind that this hub does not render ({_kind(loaded) or 'unknown'}).")
     return Weights(loaded, role)
-
-
-def _copy_of(file: File) -> File | None:
-    """The safetensors copy with all tensors of a pickle; None where there is none that may be loaded."""
-    copies = queries.downloadable_files().filter(source=file, recipe__contains=twin_recipe().to_json(), blob__container=CONTAINER)
-    return copies.select_related("blob", "source", "version__entry__owner").order_by("pk").first()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from hub.web.outcomes import told
 from inference import merges, mergewords
 from inference.models import Merge
 from registry import lifecycle
-from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.lifecycle import MergeState
 from registry.models import User
@@ -68,9 +67,5 @@ def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
     merge = Merge.objects.filter(owner_id=request.user.pk, pk=pk).first()
     if merge is None:
         raise Http404
-    try:
-        what(merge)
-        messages.success(request, f"The merge {printable(merge.file_name)} {said}")
-    except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+    told(request, lambda: what(merge), f"The merge {printable(merge.file_name)} {said}")
     return redirect("my-models")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, gallery
+from hub.web.outcomes import told
 from hub.web.renderforms import RenderForm
 from hub.web.site import cap_of
 from inference import renders, workers
@@ -133,11 +133,7 @@ def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
     found = _find(request, pk)
     if not renders.may_change(request.user, found):
         raise Http404
-    try:
-        what(found)
-        messages.success(request, said)
-    except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+    told(request, lambda: what(found), said)
     return redirect("render", pk=pk)
 
 

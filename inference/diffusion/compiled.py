@@ -22,6 +22,8 @@ from inference.diffusion.loading import Model
 CODE, FACTS = "unet.so", "facts.json"
 BESIDE = "conv_out.bias"
 """Added behind the compiled code: AOTInductor writes vectors of eight numbers and fewer into the code itself, and there is no other."""
+LEAST_ROWS, MOST_ROWS = 2, 63
+"""Rows of a batch that code is made for; attention in it holds for no others. Code checks nothing itself."""
 WITHIN = "unet."
 """What stands before a parameter's name where the UNet is part of what was compiled."""
 FAILED = "Compiled code for this model could not be used ({what}): it was rendered without."
@@ -86,7 +88,7 @@ class Fast:
         self._unet, self._note = unet, note
 
     def __call__(self, *given: Any, **more: Any) -> Any:
-        if self._call is not self._unet:
+        if self._call is not self._unet and LEAST_ROWS <= len(given[0]) <= MOST_ROWS:
             try:
                 return self._call(*given, **more)
             except RuntimeError as error:

@@ -22,11 +22,11 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
-from inference.diffusion.compiled import BESIDE, CODE, FACTS, Compiled, Config, digest
+from inference.diffusion.compiled import BESIDE, CODE, FACTS, LEAST_ROWS, MOST_ROWS, Compiled, Config, digest
 
-ROWS, MOST_ROWS = 4, 64
-"""Rows of the batch with which code is made and measured, and as many as it takes at most: a batch of 32 pictures with guidance."""
-ROUNDS = 3
+ROWS = 4
+"""Of the batch with which code is made and measured: two pictures with guidance."""
+ROUNDS = 8
 NEVER = None
 
 
@@ -74,7 +74,7 @@ def _given(config: Config, dtype: torch.dtype, device: str, size: tuple[int, int
 
 def _compile(unet: UNet2DConditionModel, given: tuple[Tensor, ...], package: Path, made: Path) -> None:
     """Leaves the code in `made`. Weights stay outside of it: nothing is folded into constants, whose values would be those drawn here."""
-    rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
+    rows = torch.export.Dim("rows", min=LEAST_ROWS, max=MOST_ROWS)
     shapes = tuple(None if one.dim() == 0 else {0: rows} for one in given)
     bias = dict(unet.named_parameters())[BESIDE]
     kept = bias.data.clone()
@@ -103,20 +103,21 @@ def _measured(unet: UNet2DConditionModel, code: Path, given: tuple[Tensor, ...],
         worst = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-6))
         if not worst < (1e-3 if unet.dtype == torch.float32 else 0.05):
             raise RuntimeError(f"the compiled code differs by {worst:.3f} of the largest number")
-        eager = _seconds(lambda: unet(latents, moment, **more), device)
-        return {"map": mapped, "eager": eager, "compiled": _seconds(lambda: fast(latents, moment, **more), device)}
+        ways = {"eager": lambda: unet(latents, moment, **more), "compiled": lambda: fast(latents, moment, **more)}
+        return {"map": mapped, **_seconds(ways, device)}
 
 
-def _seconds(call: Callable[[], object], device: str) -> float:
-    """The quickest of a few calls: others work beside."""
-    taken = []
+def _seconds(ways: dict[str, Callable[[], object]], device: str) -> dict[str, float]:
+    """The quickest of several calls each way, in turns: others work beside."""
+    taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
-        began = time.perf_counter()
-        call()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+        for way, call in ways.items():
+            began = time.perf_counter()
+            call()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            taken[way].append(time.perf_counter() - began)
+    return {way: min(each) for way, each in taken.items()}
 
 
 def break_even(seconds: dict[str, float]) -> int | None:

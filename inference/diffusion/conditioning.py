@@ -73,6 +73,14 @@ def encode(model: Model, texts: Iterable[str], clip_skip: int = 1, embeddings: S
     return found
 
 
+def check_length(text: str) -> None:
+    """Raises LimitExceeded("render:prompt-too-long") for a text of more than `MAX_CHUNKS` chunks, before any model is at hand. What stands
+    for embeddings' words is not known by then.
+    """
+    if len(text.encode(errors="replace")) > MAX_CHUNKS * ROOM or text.count("BREAK") >= MAX_CHUNKS:  # else it cannot be
+        chunked(parse(text), ClipTokenizer(pad=0))
+
+
 def chunked(prompt: Prompt, tokenizer: ClipTokenizer, embeddings: Sequence[Embedding] = ()) -> list[Chunk]:
     """The prompt in chunks of at most 75 tokens. A full one breaks behind its last comma if that is near; BREAK ends one at once.
 

@@ -15,7 +15,7 @@ import torch
 from inference.diffusion.batches import BatchSize, grouped, is_memory, let_go, peak_bytes
 from inference.diffusion.bounds import check_shot
 from inference.diffusion.compiled import fast_unet
-from inference.diffusion.conditioning import Encoded
+from inference.diffusion.conditioning import Encoded, check_length
 from inference.diffusion.decoding import develop
 from inference.diffusion.flowsampling import FlowGuided, check_flow_shot, flow_notes, flow_run
 from inference.diffusion.guidance import FACTOR, Guided
@@ -92,6 +92,9 @@ class Renderer:
         """
         for shot in job.shots:
             check_shot(shot)
+        if not any(file.role == EMBEDDING for file in job.files):
+            for text in {text for shot in job.shots for text in (shot.prompt, shot.negative_prompt)}:
+                check_length(text)
         course = _Course(job, fds, emit, cancelled)
         try:
             self._first_stage(course)

@@ -19,6 +19,14 @@ def t5_folder() -> Path | None:
     return Path(told) if told else None
 
 
+def size_bytes(folder: Path | None) -> int:
+    """Bytes of the weights in a folder; 0 for none."""
+    try:
+        return sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder else 0
+    except OSError:
+        return 0
+
+
 def for_child(folder: Path | None) -> tuple[tuple[str, ...], dict[str, str]]:
     """What a render child must be allowed to read beside the libraries, and be told in its environment, to find T5."""
     if folder is None:

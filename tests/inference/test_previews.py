@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from inference import previewplans, previews, standardprompts
+from inference import previewplans, previews, recipes, standardprompts
+from inference.diffusion import jobs
 from inference.models import FamilyBase, PreviewPlan, Render
 from inference.renderlimits import NoRender
 from registry import catalog
 from registry.models import Blob, File, Version
 from tests.factories import FileFactory, UserFactory, VersionFactory
+from tests.flow_models import sd3_state
 from tests.renderable import checkpoint_shapes, embedding_shapes, file_of, lora_shapes, made, planned, specs, vae_shapes
 
 pytestmark = pytest.mark.django_db
@@ -144,8 +147,9 @@ def test_what_pictures_depend_on_asks_for_new_ones(base: File, monkeypatch: Any)
     first = planned(base)
     previews.configure(base.version, prompts=["a cat"])
     second = planned(base)
-    first.refresh_from_db()
-    assert (first.state, second.state, second.shots.count()) == ("cancelled", "wanted", 1)
+    assert (second.state, second.shots.count()) == ("wanted", 1)
+    assert list(Render.objects.all()) == [second], "what was cancelled for it shows nothing, and is gone"
+    assert first.pk != second.pk
     monkeypatch.setattr("inference.previewplans.RENDERER_VERSION", "next")
     assert planned(base) != second
     File.objects.filter(pk=base.pk).update(blob=file_of(base.version.entry.owner, checkpoint_shapes()).blob)
@@ -204,3 +208,28 @@ def test_the_uploaded_file_comes_before_its_twin_and_that_before_a_variant(creat
     File.objects.filter(pk=base.pk).update(state="danger")
     assert previews.want(base.version).code == "render:no-tensors", "the variant is what is left, and no scan has listed its tensors"
     assert smaller.downloadable
+
+
+def test_whether_the_hub_has_t5_is_part_of_what_sd3_shows_and_of_the_room_it_needs(creator: Any, settings: Any, tmp_path: Path) -> None:
+    file = file_of(creator, {name: tuple(one.shape) for name, one in sd3_state().items()}, name="three.safetensors", size_bytes=700)
+    Blob.objects.filter(pk=file.blob_id).update(detected={**file.blob.detected, "family": "SD 3"})
+    file = File.objects.get(pk=file.pk)
+    without = planned(file)
+    (tmp_path / "t5.safetensors").write_bytes(b"x" * 300)
+    settings.T5_DIR = str(tmp_path)
+    with_it = planned(File.objects.get(pk=file.pk))
+    assert (without.weight_bytes, with_it.weight_bytes) == (700, 1000)
+    keys = [recipes.key_of(jobs.Shot("x"), render.files, None, "cpu") for render in (without, with_it)]
+    assert keys[0] == keys[1], "a worker asks what its own hub has, not what was there when it was asked"
+    settings.T5_DIR = ""
+    assert recipes.key_of(jobs.Shot("x"), without.files, None, "cpu") != keys[0]
+    plain = file_of(creator, checkpoint_shapes())
+    assert "t5_bytes" not in planned(plain).files[0]
+
+
+def test_what_lacked_t5_is_planned_again_once_the_hub_has_it(base: File, settings: Any) -> None:
+    previews.refresh()
+    PreviewPlan.objects.update(render=None, code="render:needs-t5")
+    assert not previews.due().exists()
+    settings.T5_DIR = "/srv/t5"
+    assert list(previews.due()) == [base.version]

@@ -206,10 +206,15 @@ def test_steps_are_told_ten_times_a_second_at_most(resident: Renderer, sd1: Path
     assert steps == sorted(steps)
 
 
-def test_weights_that_are_no_numbers_give_no_picture_but_a_sentence(folder: Path) -> None:
+def test_weights_that_are_no_numbers_give_no_picture_but_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = models.sd1_state()
     state["model.diffusion_model.out.2.weight"].fill_(float("nan"))
-    events = told(Renderer("cpu"), job(models.written(folder / "nan.safetensors", state), shots=[SHOT, replace(SHOT, seed=2)]))
+    renderer, shots = Renderer("cpu"), [replace(SHOT, steps=9, seed=seed) for seed in (1, 2)]
+    wanted = job(models.written(folder / "nan.safetensors", state), shots=shots)
+    told(renderer, (replace(wanted[0], shots=(replace(SHOT, steps=1),)), wanted[1]))
+    rows = calls(renderer, "unet", monkeypatch)
+    events = told(renderer, wanted)
+    assert rows == [4], "nothing comes of further steps"
     assert [(event.shots, event.code) for event in events if event.kind == "unfit"] == [((0,), "render:nan"), ((1,), "render:nan")]
     assert not pictures(events)
     assert events[-1].kind == "done"
@@ -244,6 +249,13 @@ def test_hostile_prompts_are_rendered_or_refused(resident: Renderer, sd1: Path) 
 def test_what_is_out_of_bounds_is_refused_before_anything_is_read(asked: dict[str, Any]) -> None:
     wanted, _ = Job((JobFile("checkpoint", "x", "0" * 64, 1),), (replace(SHOT, **asked),)), []
     with pytest.raises(FormatError, match="render:"):
+        Renderer("cpu").render(wanted, [-1], lambda event: None)
+
+
+@pytest.mark.parametrize("prompt", ["cat " * 2_000, "BREAK " * 30])
+def test_a_prompt_of_more_tokens_than_are_read_is_refused_before_anything_is_loaded(prompt: str) -> None:
+    wanted = Job((JobFile("checkpoint", "x", "0" * 64, 1),), (replace(SHOT, negative_prompt=prompt),))
+    with pytest.raises(FormatError, match="render:prompt-too-long"):
         Renderer("cpu").render(wanted, [-1], lambda event: None)
 
 
