@@ -74,7 +74,7 @@ def test_the_matrix(name: str, people: dict[str, Call], creator: User) -> None:
     assert seen == {person: expected(name, person) for person in PEOPLE}
 
 
-@pytest.mark.parametrize("name", ["private", "draft", "deleted"])
+@pytest.mark.parametrize("name", ["private", "deleted"])
 def test_what_is_hidden_looks_like_what_does_not_exist(name: str, people: dict[str, Call], creator: User) -> None:
     condition(creator, name)
     for person in ("anonymous", "other"):
