@@ -11,6 +11,7 @@ import json
 from functools import cache
 from typing import Any
 
+from hub.snippets import PIPELINES
 from inference.diffusion.families import Architecture
 from inference.diffusion.textconfig import TOKENS, TextEncoderConfig
 from inference.diffusion.vocabulary import END_WORD, START_WORD, VocabularyMissing, installed
@@ -18,18 +19,6 @@ from inference.diffusion.vocabulary import END_WORD, START_WORD, VocabularyMissi
 DIFFUSERS = "0.42.1"
 """Whose configurations these are: diffusers reads an older version's differently."""
 TRANSFORMERS = "5.23.0"
-PIPELINES = {
-    "sd1": "StableDiffusionPipeline",
-    "sd1-inpaint": "StableDiffusionInpaintPipeline",
-    "sd1-pix2pix": "StableDiffusionInstructPix2PixPipeline",
-    "sd2-base": "StableDiffusionPipeline",
-    "sd2-v": "StableDiffusionPipeline",
-    "sd2-inpaint": "StableDiffusionInpaintPipeline",
-    "sdxl": "StableDiffusionXLPipeline",
-    "sdxl-inpaint": "StableDiffusionXLInpaintPipeline",
-    "sdxl-refiner": "StableDiffusionXLImg2ImgPipeline",
-}
-"""Family of `families.json` -> the pipeline of the published model."""
 PAD_WORD = {"clip-l": END_WORD, "clip-h": "!", "clip-g": "!"}
 START, END = 49_406, 49_407
 NOTHING = [None, None]
