@@ -67,6 +67,8 @@ class S3Proxy:
         body = _body(receive) if scope["method"] in {"PUT", "POST"} else None
         async with _session() as s3, await _asked(s3, scope, headers, body) as found:
             kept = [(name.lower(), value) for name, value in found.raw_headers if name.lower() not in NOT_FROM_S3]
+            if scope["method"] in {"GET", "HEAD"}:
+                kept.append((b"access-control-allow-origin", b"*"))  # as for files on disk: whoever has the address may read
             await send({"type": "http.response.start", "status": found.status, "headers": [*kept, *NOT_RENDERED.items()]})
             if scope["method"] != "HEAD":
                 await _relay(found, receive, send)

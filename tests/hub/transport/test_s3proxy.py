@@ -92,6 +92,7 @@ def test_downloads_pass_with_ranges_and_are_never_rendered(own_port: None, live_
     status, headers, body = get(url, {"Authorization": "Bearer wh_x", "Cookie": "sessionid=x"})  # the hub's, not for S3
     assert (status, body) == (200, DATA)
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Access-Control-Allow-Origin"] == "*"
     assert headers["Content-Security-Policy"].startswith("sandbox")
     status, headers, body = get(url, {"Range": "bytes=1048570-1048580"})
     assert (status, body) == (206, DATA[1048570:1048581])
