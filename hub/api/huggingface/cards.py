@@ -149,7 +149,7 @@ def _licence(version: Version) -> str:
 def _scan(places: Sequence[tuple[str, File]]) -> str:
     """Only what was found clean, or released, is in a tree that readers see."""
     rows = [f"- {code(path)}: {_found(file)}" for path, file in places]
-    return "\n".join(["Nothing here was run to find this out; every byte was read and accounted for.", "", *rows])
+    return "\n".join(["Every byte was read, and nothing was run to find this out.", "", *rows])
 
 
 def _found(file: File) -> str:

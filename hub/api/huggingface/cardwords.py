@@ -64,11 +64,11 @@ def licence_fields(entry: Entry) -> dict[str, str]:
 def permissions(entry: Entry) -> list[str]:
     """The creator's permissions as sentences."""
     uses = [str(label) for use, label in CommercialUse.choices if use in entry.allow_commercial_use]
+    kept = "They may have other permissions." if entry.allow_different_license else "They keep these permissions."
     return [
         "You may use it without naming its creator." if entry.allow_no_credit else "Name its creator when you use it.",
         f"Commercial use: {'; '.join(uses)}." if uses else "No commercial use.",
-        "Merges and fine-tunes of it may be shared." if entry.allow_derivatives else "Merges and fine-tunes of it may not be shared.",
-        "They may have other permissions." if entry.allow_different_license else "They keep these permissions.",
+        f"Merges and fine-tunes of it may be shared. {kept}" if entry.allow_derivatives else "Do not share merges or fine-tunes of it.",
     ]
 
 

@@ -22,7 +22,7 @@ from registry.formats.errors import FormatError
 from registry.models import File, Kind, Version
 from registry.refusals import Refusal
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 MAX_LOOKED_AT = 24
 MAX_TRIED = 3
 """Checkpoints of a version whose tensors are looked at for configurations; variants of one model have the same shapes."""
