@@ -23,6 +23,7 @@ def stores(settings: Any, tmp_path: Path) -> Path:
     settings.STORAGE_ROOT = tmp_path / "storage"
     settings.SCRATCH = tmp_path / "scratch"
     settings.PREVIEWS = False  # a test that wants pictures says so: rendering takes seconds
+    settings.SCAN_SECOND_OPINIONS = False  # as above: two more processes for every pickle
     settings.STORAGES = {**django_settings.STORAGES, **{name: _folder(tmp_path, name) for name in ("models", "quarantine", "media")}}
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when collectstatic has not run yet
     return tmp_path / "storage"

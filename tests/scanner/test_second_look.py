@@ -30,6 +30,11 @@ def version(creator: Any) -> Version:
     return VersionFactory(entry__owner=creator)
 
 
+@pytest.fixture(autouse=True)
+def others_are_asked(settings: Any, stores: Path) -> None:
+    settings.SCAN_SECOND_OPINIONS = True
+
+
 @pytest.fixture
 def clamd(settings: Any) -> Iterator[FakeClamd]:
     with fake_clamd() as daemon:
