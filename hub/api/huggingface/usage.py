@@ -1,4 +1,4 @@
-"""How a version is used, as copyable lines in Markdown: fetching with `hf`, loading with diffusers. The client tests make the same calls."""
+"""How a version is used, as lines to copy, in Markdown: fetching with `hf`, loading with diffusers. The client tests make the same calls."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from hub.api.huggingface.markdowntext import fenced
 from hub.snippets import Usage, literal, python_lines
 
 __all__ = ["Usage", "lines"]
-_PATTERN = re.compile(r"([*?[])")
-"""Signs that `allow_patterns` reads as patterns; in brackets each stands for itself."""
 PATTERN = re.compile(r"([*?\[])")
 """Signs that mean something to `fnmatch`, by which clients compare paths."""
 
