@@ -2,6 +2,7 @@
 import htmx from "htmx.org";
 import "./main.css";
 import "./pictures.css";
+import "./use.css";
 import "./pictures.js";
 
 window.htmx = htmx; // the upload page asks for its list of work through it

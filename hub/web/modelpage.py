@@ -9,7 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from hub.web import access, filelist, previews, renderforms, words
+from hub.usage import Program
+from hub.web import access, filelist, previews, renderforms, using, words
 from hub.web.filelist import FileRow
 from hub.web.previews import Shown
 from hub.web.renderforms import RenderForm
@@ -36,6 +37,7 @@ class ModelPage:
     contradictions: list[Question] = field(default_factory=list)
     previews: Shown | None = None
     try_form: RenderForm | None = None
+    programs: list[Program] = field(default_factory=list)
 
     @property
     def questions(self) -> list[Question]:
@@ -71,6 +73,8 @@ def show(request: HttpRequest, creator: str, slug: str, version: int | None = No
     page = assemble(entry, version or _number(request.GET.get("version")), may_edit)
     if version and (page.version is None or page.version.pk != version):
         raise Http404
+    if page.version and page.best and not page.gone:
+        page.programs = using.programs_for(request, page.version, page.best.file, [row.file for row in page.rows])
     if request.user.is_authenticated and page.version and page.best and entry.kind in renderforms.KINDS:
         page.try_form = renderforms.blank(page.version, page.previews.gallery if page.previews else None)
     return render(request, "catalog/tombstone.html" if page.gone else "catalog/model.html", {"page": page, "entry": entry})

@@ -1,4 +1,4 @@
-"""How a version is used, as lines to copy, in Markdown: fetching with `hf`, loading with diffusers. The client tests make the same calls."""
+"""How a version is used, as Markdown with lines to copy: fetching with `hf`, loading with diffusers. Client tests make the same calls."""
 
 from __future__ import annotations
 

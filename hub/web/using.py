@@ -1,0 +1,40 @@
+"""Which file of a version other programs are shown how to take, and by which address. The lines themselves are `hub.usage`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.http import HttpRequest
+
+from hub import downloads, repopaths, usage
+from hub.snippets import PIPELINES, Usage
+from registry.models import Entry, File, Status, Version, Visibility
+
+MORE_KINDS = {"unet": "unet", "controlnet": "controlnet", "vae": "vae"}
+"""What tensors prove and a creator files under another kind: it belongs into the folder of what it is."""
+
+
+def programs_for(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> list[usage.Program]:
+    """The commands for one downloadable file of a version, of which `files` are all that its repository shows."""
+    entry, detected = version.entry, file.blob.detected if file.blob else {}
+    safe = file.blob is not None and file.blob.container == "safetensors"
+    use = Usage(
+        repo=f"{entry.owner.username}/{entry.slug}",
+        revision=version.branch,
+        kind=_kind(entry, str(detected.get("kind") or "")),
+        path=_path(file, files),
+        endpoint=downloads.origin_of(request),
+        pipeline=PIPELINES.get(str(detected.get("family") or ""), "") if safe else "",
+        words=tuple(version.trigger_words),
+        weight=version.weight,
+    )
+    private = entry.visibility == Visibility.PRIVATE or version.status != Status.PUBLISHED
+    return usage.programs(usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private))
+
+
+def _kind(entry: Entry, detected: str) -> str:
+    return MORE_KINDS.get(detected, entry.kind)
+
+
+def _path(file: File, files: Iterable[File]) -> str:
+    return repopaths.assign(one for one in files if one.downloadable).get(file.pk, file.name)
