@@ -24,9 +24,9 @@ from registry import agreements, catalog, queries
 from registry.lifecycle import FileState
 from registry.models import Entry, File, Role, Status, Token, User, Version
 
-_SITE = """about account accounts admin api art buckets datasets docs download downloads favicon file files healthz help kernels login logout
-media model models model-versions moderation my new oauth picture pictures raw renders robots search settings shards signup spaces
-static system theme upload upload-parts uploads user users v1 weighhouse www"""
+_SITE = """about account accounts admin api art buckets datasets docs download downloads favicon file files healthz help kernels login
+logout media model models model-versions moderation my new oauth picture pictures protected raw renders robots search settings
+shards signup spaces static system theme upload upload-parts uploads user users v1 weighhouse www"""
 RESERVED = frozenset(_SITE.split())
 """First path segments of this site, now or likely: a person of that name would own an address of ours."""
 
@@ -38,7 +38,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return bool(settings.OPEN_SIGNUP)
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        if username.lower() in RESERVED:
+        if username.lower() in RESERVED | set(settings.S3_BUCKETS.values()):
             raise ValidationError("This name is used by the site itself. Please choose another.")
         return str(super().clean_username(username, shallow))
 
