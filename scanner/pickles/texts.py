@@ -16,8 +16,11 @@ MAX_TEXT = 16 << 20
 _LAYOUT = frozenset("\t\n\r\f")
 
 _YAML_NAMES = frozenset({"yaml", "yml"})
-_YAML_TAGS = re.compile(r"^%TAG\b|!!\S*?(?:python|%[0-9A-Fa-f]{2})|!<[^>\s]*?(?:python|%[0-9A-Fa-f]{2})", re.MULTILINE)
-"""What makes a YAML loader build Python objects, also with escaped letters or under another shorthand."""
+_YAML_SHORTHAND = re.compile(r"^%TAG\b", re.MULTILINE)
+_YAML_TAGS = ((re.compile(r"\S+"), "!!"), (re.compile(r"[^>\s]+"), "!<"))
+"""Runs of signs that may hold a tag, and how the tag begins."""
+_YAML_MAKES = re.compile(r"python|%[0-9A-Fa-f]{2}")
+"""What makes a YAML loader build Python objects, also with escaped letters."""
 _YAML_TARGET = re.compile(r"""^[ \t{,-]*["']?_?target_?["']?[ \t]*:[ \t]*["']?(\w+)""", re.MULTILINE)
 """The key under which settings of diffusion models name what is to be called."""
 _COMMENT = re.compile(r"\s*<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -54,14 +57,28 @@ def _check_pickle(window: Window, report: Report) -> None:
 
 def _check_settings(text: str, report: Report) -> None:
     """Settings in YAML that would call Python's own functions when a program reads them."""
-    if found := _YAML_TAGS.search(text):
+    if (at := _object_tag(text)) is not None:
         sentence = "These settings ask YAML to make Python objects, which can run code. Write them as plain values."
-        report.say(DANGER, "X-YAML", sentence, offset=len(text[: found.start()].encode()))
+        report.say(DANGER, "X-YAML", sentence, offset=len(text[:at].encode()))
     for found in _YAML_TARGET.finditer(text):
         if found[1] in sys.stdlib_module_names:
             sentence = "These settings name a function of Python itself as what is to be called. Name the model's own classes only."
             report.say(DANGER, "X-YAML", sentence, offset=len(text[: found.start()].encode()))
             return
+
+
+def _object_tag(text: str) -> int | None:
+    """Where a tag begins that asks for a Python object, or the line that renames tags. Every sign is looked at a few times at most."""
+    if renamed := _YAML_SHORTHAND.search(text):
+        return renamed.start()
+    for runs, opening in _YAML_TAGS:
+        if opening not in text:
+            continue
+        for run in runs.finditer(text):
+            begin = run[0].find(opening)
+            if begin >= 0 and _YAML_MAKES.search(run[0], begin + len(opening)):
+                return run.start() + begin
+    return None
 
 
 def _check_markup(text: str, report: Report) -> None:

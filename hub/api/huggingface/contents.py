@@ -26,6 +26,10 @@ from scanner.pickles.texts import scan_text
 LFS, REGULAR = "lfs", "regular"
 MAX_SMALL = 4 * 2**20
 """Bytes of a text or picture. CLIP's vocabulary has 1.0 MB, its tokenizer.json 3.6 MB; every pipeline carries them."""
+MAX_YAML = 256 * 2**10
+"""Bytes of settings in YAML: the longest published ones have about 10,000, and looking for tags in them takes time."""
+MAX_PIECES = 300_000
+"""Fields of a SentencePiece vocabulary; the largest published ones have 262,144 pieces."""
 MAX_TRIED = 400_000
 """Steps that all texts of a commit may take while they are followed as if they were pickles; prose takes none."""
 TEXTS = frozenset({".md", ".txt", ".json", ".yaml", ".yml"})
@@ -47,8 +51,9 @@ def mode_of(path: str, sample: bytes, size: int) -> str:
         return LFS
     if not is_small_name(name):
         raise FormatError("push:kind", f"{path} is of a kind that this hub does not keep. {_TAKEN} taken; leave the others out.")
-    if size > MAX_SMALL:
-        raise FormatError("push:too-large", f"{path} has {size:,} bytes; texts and pictures may have {MAX_SMALL:,}.")
+    limit = MAX_YAML if extension(name) in {".yaml", ".yml"} else MAX_SMALL
+    if size > limit:
+        raise FormatError("push:too-large", f"{path} has {size:,} bytes; a file of its kind may have {limit:,}.")
     if size:
         _check_small_head(path, name, sample)
     return REGULAR
@@ -139,10 +144,11 @@ def _check_json(path: str, content: bytes) -> None:
 
 def _check_fields(path: str, content: bytes) -> None:
     """A SentencePiece vocabulary is nothing but fields with lengths, to its last byte (protobuf encoding, wire type 2)."""
-    at = 0
+    at = count = 0
     try:
         while at < len(content):
-            if content[at] & 7 != 2 or content[at] >> 7:
+            count += 1
+            if count > MAX_PIECES or content[at] & 7 != 2 or content[at] >> 7:
                 raise IndexError
             length, at = _varint(content, at + 1)
             at += length

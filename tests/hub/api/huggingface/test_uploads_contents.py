@@ -82,6 +82,8 @@ def test_what_lies_or_is_not_kept_is_refused_by_its_first_bytes(path: str, head:
 
 
 def test_a_text_that_is_too_large_is_refused() -> None:
+    with pytest.raises(FormatError, match="262,144"):
+        mode_of("a.yaml", b"a: b", 2**18 + 1)
     with pytest.raises(FormatError, match="too-large"):
         mode_of("tokenizer.json", b"{}", MAX_SMALL + 1)
 
@@ -126,6 +128,7 @@ def test_honest_texts_and_pictures_are_kept(path: str, content: bytes) -> None:
         ("a.png", picture("PNG") + b"PK\x03\x04 something behind it"),
         ("a.png", picture("PNG")[:-4]),
         ("a.png", picture("JPEG")),
+        ("a.model", b"\n\0" * 300_001),
         ("a.model", b"\n\xff\xff\xff\xff\xff\x7f"),
         ("a.model", b"\n\x02ab" + struct.pack("<Q", 5)),
         ("a.safetensors", weights()),
