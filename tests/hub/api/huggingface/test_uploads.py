@@ -15,7 +15,7 @@ from registry import catalog
 from registry.lifecycle import FileState
 from registry.models import Commit, Entry, File, SmallFile, User, Version
 from tests.hub.api.huggingface.conftest import REPO, weights
-from tests.hub.api.huggingface.pushes import CREATE, Send, arrive, commit, large, line, sender, text
+from tests.hub.api.huggingface.pushes import CREATE, Send, arrive, batch, commit, large, line, sender, text
 from tests.hub.published import published_entry, published_file, published_version
 from tests.intake import drain
 
@@ -263,6 +263,17 @@ def test_a_push_goes_through_while_broker_and_cache_are_away(
     assert commit(send, large("a.safetensors", DATA)).status_code == 200
     file = File.objects.get()
     assert (file.state, file.send_after) == (FileState.QUEUED, None)  # no worker was told: the sweep will
+
+
+def test_the_pages_of_a_push_open_for_its_creator(send: Send, entry: Entry, creator: User, client: Any) -> None:
+    arrive(send, DATA)
+    batch(send, weights(9.0))  # still under way
+    answer = commit(send, large("unet/a.safetensors", DATA))
+    client.force_login(creator)
+    pages = [answer["X-HF-Warning"].rpartition("http://testserver")[2], f"/{REPO}", "/my/models", f"/upload/{Version.objects.get().pk}"]
+    drain()
+    assert [client.get(page).status_code for page in pages] == [200] * 4
+    assert b"unet.a.safetensors" in client.get(pages[0]).content
 
 
 def test_what_a_creator_declared_by_hand_is_not_taken_from_a_push(creator: User, send: Send) -> None:
