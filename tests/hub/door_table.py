@@ -27,6 +27,7 @@ CIVITAI = [
     ("api/v1/tags", "GET /api/v1/tags", OPEN),
     ("api/v1/users", "GET /api/v1/users?query=ad", OPEN),
     ("api/v1/me", "GET /api/v1/me", "1++++"),
+    ("api/v1/openapi.json", "GET /api/v1/openapi.json", OPEN),
     ("api/v1/enums", "GET /api/v1/enums", OPEN),
     ("api/v1/permissions/check", "GET /api/v1/permissions/check?entityType=ModelVersion&entityIds={version}", OPEN),
     ("api/v1/models", "GET /api/v1/models?ids={entry}", OPEN),

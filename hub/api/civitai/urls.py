@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hub.api.civitai import delivery, enums, feed, hashes, mini, people, permissions, tensors, views
+from hub.api.civitai import delivery, enums, feed, hashes, mini, openapi, people, permissions, tensors, views
 
 reading = [
     path("models", views.models, name="civitai-models"),
@@ -19,6 +19,7 @@ reading = [
     path("users", people.users, name="civitai-users"),
     path("me", people.me, name="civitai-me"),
     path("enums", enums.enums, name="civitai-enums"),
+    path("openapi.json", openapi.document, name="civitai-openapi"),
     path("permissions/check", permissions.check, name="civitai-permissions"),
     path("<path:rest>", views.unknown),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 PREFIX = "/api/hub/"
@@ -27,5 +28,6 @@ def only_ours(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Swagger UI over the schema, from our own files."""
-    return render(request, "api/docs.html")
+    """Swagger UI over the own schema, or with `?of=civitai` over that door's document; from our own files."""
+    civitai = request.GET.get("of") == "civitai"
+    return render(request, "api/docs.html", {"civitai": civitai, "schema": reverse("civitai-openapi" if civitai else "api-schema")})
