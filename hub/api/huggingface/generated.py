@@ -44,6 +44,12 @@ def texts(version: Version, files: list[File]) -> dict[str, bytes]:
     return {"README.md": card.encode(), **layout}
 
 
+def also_from(version: Version) -> list[Any]:
+    """What the texts are made from beside the entry, the version and its files: the owner's word on the prediction, and pictures."""
+    told = PreviewSettings.objects.filter(version=version).values_list("prediction", flat=True).first()
+    return [told, [[sample.prompt, sample.url] for sample in samples(version)]]
+
+
 def card_data(version: Version) -> dict[str, Any]:
     """The card's metadata as `cardData` shows it: that of README.md without pictures. No query where entry and tags are loaded."""
     return cards.card_data(version)

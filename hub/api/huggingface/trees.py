@@ -60,6 +60,7 @@ def _stamp(version: Version, files: list[File], kept: list[Row]) -> str:
     parts: list[Any] = [made_by, entry.pk, entry.updated_at.isoformat(), version.updated_at.isoformat(), version.status]
     parts += [[file.pk, file.sha256, file.name, file.path] for file in sorted(files, key=lambda file: file.pk)]
     parts += [[row["path"], row["oid"]] for row in kept]
+    parts += generated.also_from(version)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ def test_what_did_not_change_is_the_same_commit(file: File) -> None:
         connection,
     ) as asked:
         assert trees.head(fresh(file.version), None).pk == first.pk
-    assert len(asked) == 3  # the version, its files, the newest commit
+    assert len(asked) == 4  # the version, its files, the newest commit, what its owner says of previews
     assert Commit.objects.count() == 1
 
 
@@ -53,6 +53,19 @@ def test_a_change_that_no_tree_shows_makes_no_commit(file: File) -> None:
     again = trees.head(fresh(file.version), None)
     assert again.sha == first.sha
     assert Commit.objects.get().stamp != first.stamp
+
+
+def test_pictures_that_come_later_change_the_card(settings: Any, creator: User) -> None:
+    from tests.renderable import checkpoint_shapes, file_of, made, planned
+
+    settings.PREVIEWS, settings.PUBLIC_URL = True, "https://hub.example.org"
+    version = file_of(creator, checkpoint_shapes(), visibility="public").version
+    first = trees.head(fresh(version), None)
+    made(planned(version.files.get()))
+    second = trees.head(fresh(version), None)
+    cards = [trees.read_text(row) for commit in (first, second) if (row := trees.find_row(commit.tree, "README.md"))]
+    assert [b"/pictures/" in card for card in cards] == [False, True]
+    assert trees.head(fresh(version), None).pk == second.pk
 
 
 def test_a_changed_description_changes_the_card(file: File) -> None:
