@@ -80,7 +80,7 @@ class _Connection(socketserver.BaseRequestHandler):
             head, body = _read_head(client)
             self.server.requests.append(head.split(b"\r\n", 1)[0].decode("latin-1"))
             hub.sendall(_forwarded(head) + body)
-            threading.Thread(target=_pass_on, args=(client, hub), daemon=True).start()
+            _pass_body_on(client, hub, _length(head) - len(body))
             self._answer(hub, client)
 
     def _answer(self, hub: socket.socket, client: ssl.SSLSocket) -> None:
@@ -113,10 +113,17 @@ def _forwarded(head: bytes) -> bytes:
     return b"\r\n".join([*lines, b"X-Forwarded-Proto: https", b"Connection: close", b"", b""])
 
 
-def _pass_on(client: Any, hub: socket.socket) -> None:
-    with suppress(OSError):
-        while block := client.recv(65536):
-            hub.sendall(block)
+def _length(head: bytes) -> int:
+    """Bytes of the request's body. Chunked ones are not for this proxy: none of its clients sends any."""
+    found = re.search(rb"\r\ncontent-length: *(\d+)\r\n", head, re.IGNORECASE)
+    return int(found[1]) if found else 0
+
+
+def _pass_body_on(client: Any, hub: socket.socket, left: int) -> None:
+    """The rest of the request, before anything is answered: one TLS connection must not be read and written by two threads."""
+    while left > 0 and (block := client.recv(min(left, 65536))):
+        left -= len(block)
+        hub.sendall(block)
 
 
 @contextmanager
