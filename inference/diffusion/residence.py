@@ -119,14 +119,18 @@ class Residence:
         return found
 
     def _forget(self) -> None:
-        self._model, self._key, self._lent = None, None, None
+        held, self._model = self._model is not None, None
+        self._key, self._lent = None, None
         self._addons.clear()
         self._texts.clear()
-        let_go()
+        if held:
+            let_go()
 
     def _forget_refiner(self) -> None:
-        self._refiner, self._refined_bytes = None, 0
-        let_go()
+        held, self._refiner = self._refiner is not None, None
+        self._refined_bytes = 0
+        if held:
+            let_go()
 
     def _load(self, job: Job, fds: Sequence[int], vae: int | None) -> tuple[Model, bool]:
         """The checkpoint, and whether it has no VAE of its own and took the one at this place of the job."""

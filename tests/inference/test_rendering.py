@@ -20,6 +20,7 @@ from hub import pipeline
 from inference import pictures, previews, recipes, rendering, renders
 from inference.diffusion import infotext, jobs
 from inference.diffusion.jobs import Event
+from inference.engine import Engine
 from inference.models import Picture, Render, Shot
 from inference.recipes import PlannedShot
 from inference.renderfiles import of_version
@@ -41,12 +42,11 @@ def quiet(settings: Any) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def child() -> Iterator[None]:
-    """The render child of this process, one for all tests of this module: it takes seconds to start."""
-    rendering.engine.cache_clear()
-    yield
-    rendering.engine().stop()
-    rendering.engine.cache_clear()
+def child(render_child: Engine) -> Iterator[None]:
+    """The session's render child in place of one of this process; the worker that is killed below starts its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "engine", lambda: render_child)
+        yield
 
 
 @pytest.fixture(scope="module")

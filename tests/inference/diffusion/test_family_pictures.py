@@ -194,14 +194,10 @@ def test_in_company_a_picture_differs_by_no_more_than_rounding(renderer: Rendere
 
 
 @on_linux
-def test_the_locked_child_gives_the_same_bytes_with_its_network_cut_off(renderer: Renderer, given: Given) -> None:
-    engine = Engine("cpu", threads=1)
-    try:
-        assert "seccomp" in engine.describe()["sandbox"]
-        for addons in (LORA, WORD, HYPERNETWORK):
-            assert alone(engine, given, NAMED, addons) == alone(renderer, given, NAMED, addons)
-    finally:
-        engine.stop()
+def test_the_locked_child_gives_the_same_bytes_with_its_network_cut_off(renderer: Renderer, given: Given, render_child: Engine) -> None:
+    assert "seccomp" in render_child.describe()["sandbox"]
+    for addons in (LORA, WORD, HYPERNETWORK):
+        assert alone(render_child, given, NAMED, addons) == alone(renderer, given, NAMED, addons)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(1, None), (2, 1), (3, 2)])

@@ -52,10 +52,9 @@ def no_t5(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def t5(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    found = flow.t5_dir(folder / "t5")
-    monkeypatch.setenv("WEIGH_T5_DIR", str(found))
-    return found
+def t5(t5_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WEIGH_T5_DIR", str(t5_folder))
+    return t5_folder
 
 
 @pytest.fixture(scope="module")
@@ -294,16 +293,11 @@ def test_a_folder_that_lacks_something_is_said_to(
 
 
 @on_linux
-def test_the_locked_child_reads_the_folder_that_it_is_lent(flux: Path, t5: Path) -> None:
-    readable, environment = for_child(t5)
-    engine = Engine("cpu", threads=1, readable=readable, environment=environment)
+def test_the_locked_child_reads_the_folder_that_it_is_lent(flux: Path, t5: Path, render_child: Engine) -> None:
     events: list[Event] = []
     wanted, _ = job(flux, shots=[SHOT])
-    try:
-        with flux.open("rb") as file:
-            engine.render(wanted, [file.fileno()], events.append)
-    finally:
-        engine.stop()
+    with flux.open("rb") as file:
+        render_child.render(wanted, [file.fileno()], events.append)
     assert pictures(events)[0] == pictures(told(Renderer("cpu"), job(flux, shots=[SHOT])))[0]
 
 

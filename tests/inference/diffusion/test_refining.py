@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,8 @@ SHOT = Shot("a red circle", "blurred", 64, 64, "Euler", "Normal", 6, 5.0, 7, add
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    torch.set_num_threads(1)
-    gc.freeze()
-    yield tmp_path_factory.mktemp("refining")
-    gc.unfreeze()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("refining")
 
 
 @pytest.fixture(scope="module")
