@@ -28,6 +28,8 @@ from tests.pictures import rendered, specs
 
 GOLDEN = Path(__file__).with_name("golden")
 WRITE = "WEIGH_WRITE_GOLDEN"
+DESCRIBING = {"civitai-openapi"}
+"""What describes the routes: it is made from them, and its own tests hold the two together."""
 ID_KEYS = frozenset({"id", "modelId", "userId", "postId", "modelVersionId", "fileId", "modelVersionIds"})
 PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"),
@@ -164,5 +166,5 @@ def test_the_answer_is_as_written_down(name: str, world: World) -> None:
 def test_no_route_is_without_one_and_no_file_without_a_route(world: World) -> None:
     assert {path.stem for path in GOLDEN.glob("*.json")} == set(ROUTES)
     asked = {ROUTES[name](world).resolver_match.url_name for name in ROUTES}
-    assert {pattern.name for pattern in (*urls.reading, *urls.fetching)} <= asked
+    assert {pattern.name for pattern in (*urls.reading, *urls.fetching)} - DESCRIBING <= asked
     assert get_resolver().resolve("/api/v1/models").url_name in asked
