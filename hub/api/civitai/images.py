@@ -50,13 +50,13 @@ COLUMNS = {
 """Of a shot: the fields of `ImageRow` but its id, and what `chosen` asks besides."""
 
 
-def read(ids: Collection[int], *, meta: bool = False) -> dict[int, list[ImageRow]]:
+def read(ids: Collection[int]) -> dict[int, list[ImageRow]]:
     """The pictures of each of these versions, the strongest of an add-on first; one query. Who may see the versions, the caller knows."""
     made = offered_previews().filter(version_id__in=ids, state=RenderState.MADE)
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in _shots(made.order_by("version_id", "-pk").distinct("version_id"), meta=meta):
+    for row in _shots(made.order_by("version_id", "-pk").distinct("version_id"), meta=False):
         found[row["version_id"]].append(row)
-    return {pk: chosen(rows, meta=meta) for pk, rows in found.items()}
+    return {pk: chosen(rows) for pk, rows in found.items()}
 
 
 def of_version(version: OuterRef, *, meta: bool = False) -> QuerySet[Shot, dict[str, Any]]:

@@ -17,7 +17,6 @@ from django.db.models.fields.json import KeyTextTransform
 
 from hub.api.civitai import images, vocabulary
 from hub.api.civitai.images import ImageRow
-from hub.verdicts.reports import in_force
 from registry import queries
 from registry.lifecycle import FileState
 from registry.models import BlobHash, Entry, File, Role, Version
@@ -140,8 +139,7 @@ ENTRY_COLUMNS = (*tuple(EntryRow.__dataclass_fields__)[:-4], "owner__username")
 
 def read_entries(entries: QuerySet[Entry], versions: QuerySet[Version]) -> list[EntryRow]:
     """The rows of `entries`, in its order, each with its tags and those of `versions` that are its own, newest first."""
-    searched = ("relevance",) if "relevance" in entries.query.annotations else ()
-    found = [EntryRow(*row) for row in entries.values_list(*ENTRY_COLUMNS, *searched)]
+    found = [EntryRow(*row) for row in entries.values_list(*ENTRY_COLUMNS)]
     by_id = {entry.id: entry for entry in found}
     tags = Entry.tags.through.objects.filter(entry_id__in=by_id).order_by("tag__name")
     for entry_id, name in tags.values_list("entry_id", "tag__name"):
@@ -155,30 +153,20 @@ def _plain_versions(versions: QuerySet[Version]) -> list[VersionRow]:
     return [VersionRow(*row) for row in versions.order_by("position", "-id").values_list(*VERSION_COLUMNS)]
 
 
-def add_files(versions: Iterable[VersionRow], *, held: bool = False, reports: bool = False) -> None:
-    """Give every version its downloadable files with their hashes.
-
-    With `held` also those that are known but not served; with `reports` the whole newest scan report of each file
-    and its release (otherwise only what it imports and what the antivirus said).
-    """
+def add_files(versions: Iterable[VersionRow]) -> None:
+    """Give every version its downloadable files with their hashes, and of their reports what they import and what the antivirus said."""
     by_id = {version.id: version for version in versions}
     files = read_files(queries.downloadable_files().filter(version_id__in=by_id))
-    if held:
-        served = {file.id for file in files}
-        files += [file for file in read_files(File.kept.filter(version_id__in=by_id)) if file.id not in served and file.blob_id]
-        for file in files:
-            file.downloadable = file.id in served
     for file in files:
-        version = by_id[file.version_id]
-        (version.files if file.downloadable else version.held).append(file)
+        by_id[file.version_id].files.append(file)
     add_hashes(files)
-    add_reports(files, whole=reports)
+    add_reports(files)
 
 
-def add_images(versions: Iterable[VersionRow], *, meta: bool = False) -> None:
-    """Give every version the pictures of its previews; with `meta` also how each was made."""
+def add_images(versions: Iterable[VersionRow]) -> None:
+    """Give every version the pictures of its previews."""
     by_id = {version.id: version for version in versions}
-    for version_id, found in images.read(by_id, meta=meta).items():
+    for version_id, found in images.read(by_id).items():
         by_id[version_id].images = found
 
 
@@ -198,21 +186,16 @@ def add_hashes(files: Iterable[FileRow]) -> None:
         by_blob[blob_id][kind] = value
 
 
-def add_reports(files: Iterable[FileRow], *, whole: bool) -> None:
-    """The newest report of each file: whole and with the release in force, or only {"imports", "antivirus"}.
+def add_reports(files: Iterable[FileRow]) -> None:
+    """Of the newest report of each file {"imports", "antivirus"}.
 
-    Not whole, safetensors are left out where there is no antivirus: they import nothing, and lists are mostly of them.
+    Safetensors are left out where there is no antivirus: they import nothing.
     """
     of_blob: dict[int, list[FileRow]] = defaultdict(list)
     for file in files:
-        if file.blob_id is not None and (whole or file.container != "safetensors" or settings.CLAMD_SOCKET):
+        if file.blob_id is not None and (file.container != "safetensors" or settings.CLAMD_SOCKET):
             of_blob[file.blob_id].append(file)
     newest = ScanReport.objects.filter(blob_id__in=of_blob).order_by("blob_id", "-id").distinct("blob_id")
-    if whole:
-        for blob_id, report, release in in_force(newest).values_list("blob_id", "report", "release_in_force"):
-            for file in of_blob[blob_id]:
-                file.report, file.release = report, release
-        return
     for blob_id, imports, antivirus in newest.values_list("blob_id", "report__imports", "report__antivirus"):
         for file in of_blob[blob_id]:
             file.report = {"imports": imports, "antivirus": antivirus}
