@@ -32,4 +32,4 @@ def refresh_previews() -> dict[str, int]:
 def tidy() -> dict[str, int]:
     """Every quarter of an hour, by beat."""
     found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "renders": renders.forget_old()}
-    return {**cleanup.collect(), **found, "pictures": pictures.collect()}
+    return {**cleanup.collect(), **found, "pictures": pictures.collect(), "blurred": pictures.fill_blurs()}

@@ -129,6 +129,9 @@ class Picture(models.Model):
     parameters = models.TextField(help_text="As A1111 writes it into the PNG.")
     meta = models.JSONField(default=dict, blank=True, help_text="The same as an object, in the words of Civitai's API.")
     renderer = models.CharField(max_length=80, help_text="Renderer version, device and the versions of what it used.")
+    blurhash = models.CharField(
+        max_length=60, blank=True, default="", help_text="A blurred stand-in of about 28 characters; empty until it is known."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from inference import blur
 from inference.diffusion import infotext, jobs
 from inference.diffusion.version import RENDERER_VERSION
 from inference.models import Picture, Shot
@@ -42,6 +43,7 @@ def store(png: bytes, files: Sequence[jobs.JobFile], spec: jobs.Shot, key: str, 
         "parameters": text,
         "meta": infotext.meta(text),
         "renderer": made_with(device),
+        "blurhash": blur.blur_of(png),
     }
     place(Picture(**known).stored_name, data)  # first the bytes: a row without them would be shown
     return Picture.objects.get_or_create(key=key, defaults=known)[0]
@@ -58,6 +60,15 @@ def place(name: str, data: bytes) -> None:
         media.delete(stored)
 
 
+def read(picture: Picture) -> bytes:
+    """The stored PNG; b"" where the store does not have it."""
+    try:
+        with storages["media"].open(picture.stored_name) as file:
+            return bytes(file.read())
+    except OSError:
+        return b""
+
+
 @cache
 def made_with(device: str) -> str:
     """ "renderer 1, cpu, torch 2.13.0, diffusers 0.42.1, ..." """
@@ -69,6 +80,15 @@ def _version(package: str) -> str:
         return version(package).split("+")[0]
     except PackageNotFoundError:
         return "?"
+
+
+def fill_blurs(limit: int = 100) -> int:
+    """Give pictures that were stored before there were BlurHashes theirs; how many got one. What cannot be read now is tried again."""
+    count = 0
+    for picture in Picture.objects.filter(blurhash="").order_by("?")[:limit]:
+        text = blur.blur_of(read(picture))
+        count += bool(text) and Picture.objects.filter(pk=picture.pk).update(blurhash=text)
+    return count
 
 
 def collect(limit: int = 200) -> int:
