@@ -55,9 +55,7 @@ def zoo(creator: User, stranger: User) -> dict[str, int]:
             creator, name="Ink Wash", kind="lora", base="SDXL 1.0", download_count=9, tags=("ink",), blob={"detected": {"kind": "lora"}}
         ),
         "locon": entry_of(stranger, name="Brick", kind="lora", base="Odd Base 7", blob={"detected": {"flavour": "LoHa"}}),
-        "old": entry_of(
-            stranger, name="Harbour", blob=MERGED, published_at=long_ago, allow_no_credit=False, allow_commercial_use=["Sell"]
-        ),
+        "old": entry_of(stranger, name="Harbour", blob=MERGED, published_at=long_ago, allow_no_credit=False, allow_commercial_use=["Sell"]),
         "adult": entry_of(creator, name="After Dark", rating=4),
         "pickle": entry_of(creator, name="Old Embedding", kind="embedding", blob={"container": "torch-zip"}),
     }
