@@ -36,13 +36,19 @@ def resolve(request: HttpRequest, user: User | None, namespace: str, name: str, 
         if revision != MAIN:
             raise
         raise NothingYet from None
-    row = trees.find_row(place.commit.tree, path)
+    row = trees.find_row(place.commit.tree, path) or _called(place, path)
     if row is None:
         _refuse_held(place, user, path)
         raise EntryNotFound(place.commit.sha)
     response = _stored(request, user, place, row) if "file" in row else textfiles.send(request, row, trees.read_text(row))
     response["X-Repo-Commit"] = place.commit.sha
     return response
+
+
+def _called(place: Place, path: str) -> Row | None:
+    """The row of a file by the name that the hub's pages and downloads give it, where its path in the tree is another."""
+    ids = set(place.version.files.filter(name=path).values_list("pk", flat=True)) if "/" not in path else set()
+    return next((row for row in place.commit.tree if row.get("file") in ids), None)
 
 
 def _stored(request: HttpRequest, user: User | None, place: Place, row: Row) -> HttpResponse:

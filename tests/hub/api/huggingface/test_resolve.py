@@ -142,6 +142,15 @@ def test_an_alias_leads_to_the_primary_file_and_is_not_listed(call: Call, file: 
     assert alias not in call("/api/models/ada/lantern").content.decode()
 
 
+def test_the_name_that_pages_show_leads_to_the_file_too(call: Call, file: File, creator: User) -> None:
+    half = published_file(creator, weights(2.0), "lantern-pruned-fp16.safetensors", version=file.version, role="derived", source=file,
+                          recipe={"keep": "weights", "precision": "fp16"})  # fmt: skip
+    listed = [row["rfilename"] for row in call("/api/models/ada/lantern").json()["siblings"]]
+    assert "lantern-pruned-fp16.safetensors" not in listed
+    assert call("/ada/lantern/resolve/main/lantern-pruned-fp16.safetensors")["ETag"] == f'"{half.sha256}"'
+    assert call("/ada/lantern/resolve/main/sub/lantern-pruned-fp16.safetensors").status_code == 404
+
+
 def test_a_real_file_of_that_name_comes_before_the_alias(call: Call, file: File, creator: User) -> None:
     real = published_file(creator, weights(9.0), "model.safetensors", version=file.version)
     assert call("/ada/lantern/resolve/main/model.safetensors", method="head")["ETag"] == f'"{real.sha256}"'
