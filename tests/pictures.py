@@ -27,6 +27,8 @@ from tests.hub.published import published_entry, published_version
 
 PROMPTS = ("a red circle", "a blue square on white", "three green stars", "a yellow moon at night", "two hearts", "a ring, outlined")
 RENDERER = "renderer 1, CPU, torch 2.13.0, diffusers 0.42.1"
+BLURHASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
+"""Of no picture of ours: computing one for each would take longer than most of the tests that ask for them."""
 
 
 @lru_cache(64)
@@ -61,6 +63,7 @@ def picture_of(spec: Spec, *, colour: tuple[int, int, int] = (200, 60, 40)) -> P
         parameters=text,
         meta={"prompt": spec.prompt, "seed": spec.seed, "steps": spec.steps, "cfgScale": spec.cfg_scale, "sampler": spec.sampler},
         renderer=RENDERER,
+        blurhash=BLURHASH,
     )
     storage.path_of("media", picture.stored_name).write_bytes(data)
     return picture

@@ -46,6 +46,7 @@ class Shown:
     width: int
     height: int
     seed: int
+    blurhash: str
     created_at: datetime
     meta: dict[str, Any]
     render: int
@@ -62,10 +63,10 @@ class Shown:
 
 
 COLUMNS = (
-    "picture_id", "picture__sha256", "picture__width", "picture__height", "picture__seed", "picture__created_at", "picture__meta",
-    "render_id", "render__version_id", "render__version__base_model", "render__version__name", "render__version__entry_id",
-    "render__version__entry__name", "render__version__entry__rating", "render__version__entry__visibility",
-    "render__version__entry__owner__username",
+    "picture_id", "picture__sha256", "picture__width", "picture__height", "picture__seed", "picture__blurhash", "picture__created_at",
+    "picture__meta", "render_id", "render__version_id", "render__version__base_model", "render__version__name",
+    "render__version__entry_id", "render__version__entry__name", "render__version__entry__rating",
+    "render__version__entry__visibility", "render__version__entry__owner__username",
 )  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def _add_tags(shown: Collection[Shown]) -> None:
 
 
 def _item(origin: str, one: Shown, query: FeedQuery) -> dict[str, Any]:
-    """`hash` is left out: no BlurHash is kept. `meta` is null where it was not asked for, as clients of the site expect."""
+    """`hash` is the BlurHash, left out while there is none. `meta` is null where it was not asked for, as clients of the site expect."""
     word = WORDS[Rating(one.rating)]
     meta = (one.meta if query.flat_meta else {"id": one.picture, "meta": one.meta}) if query.with_meta else None
     data = {
@@ -201,4 +202,6 @@ def _item(origin: str, one: Shown, query: FeedQuery) -> dict[str, Any]:
         "baseModel": one.base_model,
         "modelVersionIds": one.versions,
     }
+    if one.blurhash:
+        data["hash"] = one.blurhash
     return {**data, "tags": one.tags} if query.with_tags else data

@@ -34,6 +34,7 @@ class ImageRow:
     height: int
     seed: int
     prompt: str
+    blurhash: str
     meta: dict[str, Any] = field(default_factory=dict)
 
 
@@ -43,6 +44,7 @@ COLUMNS = {
     "width": F("picture__width"),
     "height": F("picture__height"),
     "seed": F("picture__seed"),
+    "blurhash": F("picture__blurhash"),
     "prompt": F("spec__prompt"),
     "addons": F("spec__addons"),
     "base": F("render__base_id"),
@@ -87,7 +89,7 @@ def strength_of(addons: Any, *, alone: bool) -> float:
 
 
 def image_object(origin: str, image: ImageRow, rating: int, stem: str) -> dict[str, Any]:
-    """One entry of `images`. No BlurHash is computed: the key is left out, as null breaks clients. The PNG holds its text."""
+    """One entry of `images`. The PNG holds its text; `hash` is its BlurHash, left out while there is none: null breaks clients."""
     data = {
         "id": image.id,
         "url": origin + pictures.original(image, f"{stem}-{image.seed}"),
@@ -101,4 +103,6 @@ def image_object(origin: str, image: ImageRow, rating: int, stem: str) -> dict[s
         "hasPositivePrompt": bool(image.prompt),
         "onSite": True,
     }
+    if image.blurhash:
+        data["hash"] = image.blurhash
     return {**data, "meta": image.meta} if image.meta else data

@@ -55,7 +55,7 @@ MODEL = (
 SCHEMAS: Json = {
     "Error": shape("error:s", "message:s"),
     "File": shape(FILE, FILE_MORE),
-    "Image": shape(IMAGE, "meta:o?"),
+    "Image": shape(IMAGE, "hash:s meta:o?"),
     "VersionInModel": shape(
         f"{VERSION} index:n supportsGeneration:b stats:o", "downloadUrl:u", files=array(ref("File")), images=array(ref("Image"))
     ),
@@ -77,7 +77,7 @@ SCHEMAS: Json = {
     "FeedImage": shape(
         "id:n url:u width:n height:n nsfwLevel:s type:s nsfw:b browsingLevel:n createdAt:t stats:o username:s "
         "baseModel:s modelVersionIds:[i]",
-        "postId:n meta:o?",
+        "postId:n hash:s meta:o?",
     ),
     "Images": listing("FeedImage", "ImagesMetadata"),
     "ImagesMetadata": shape("", "currentPage:n pageSize:n nextCursor:s nextPage:u"),

@@ -14,13 +14,13 @@ from registry.models import Entry, File, Rating, Tag, User
 from tests.hub.api.civitai.conftest import Get, reader
 from tests.hub.api.civitai.test_shapes import shape
 from tests.hub.published import published_version
-from tests.pictures import drafted_weights, published_weights, rendered, specs, strengths
+from tests.pictures import BLURHASH, drafted_weights, published_weights, rendered, specs, strengths
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/images"
 ITEM = {
     "id": int, "url": str, "width": int, "height": int, "nsfwLevel": str, "type": str, "nsfw": bool, "browsingLevel": int, "createdAt": str,
-    "postId": int, "stats": dict, "username": str, "baseModel": str, "modelVersionIds": list,
+    "postId": int, "stats": dict, "username": str, "baseModel": str, "modelVersionIds": list, "hash": str,
 }  # fmt: skip
 
 
@@ -50,6 +50,16 @@ def test_a_picture(get: Get, creator: User) -> None:
     assert get(address).status_code == get(address.replace("original=true", "width=450")).status_code == 200
     in_version = get(f"/api/v1/model-versions/{file.version_id}").json()["images"]
     assert {image["id"]: image["url"] for image in in_version}[item["id"]] == item["url"]
+
+
+def test_a_picture_without_a_blurhash_yet_has_no_key_for_it(get: Get, creator: User) -> None:
+    file, render = weights(creator, 2)
+    without, with_one = pictures_of(render)
+    Picture.objects.filter(pk=without).update(blurhash="")
+    for address in (ADDRESS, f"/api/v1/model-versions/{file.version_id}", f"/api/v1/models/{file.version.entry_id}"):
+        body = get(address).json()
+        images = body.get("items") or body.get("images") or body["modelVersions"][0]["images"]
+        assert {image["id"]: image.get("hash", "absent") for image in images} == {without: "absent", with_one: BLURHASH}
 
 
 def test_meta_comes_flat_or_wrapped(get: Get, creator: User) -> None:

@@ -15,7 +15,7 @@ from tests.pictures import published_weights, rendered, specs, strengths
 pytestmark = pytest.mark.django_db
 IMAGE = {
     "id": int, "url": str, "nsfwLevel": int, "width": int, "height": int, "type": str, "minor": bool, "poi": bool, "hasMeta": bool,
-    "hasPositivePrompt": bool, "onSite": bool,
+    "hasPositivePrompt": bool, "onSite": bool, "hash": str,
 }  # fmt: skip
 
 
