@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.prepared import at_rest  # noqa: F401  (a fixture)
 from tests.servers import live_hub  # noqa: F401  (a fixture)
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop in the test's thread
+gc.set_threshold(10_000, 10, 50)  # a quarter of all time went into looking, again and again, at what pytest and libraries keep anyway
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +109,12 @@ def broker(settings: Any) -> Iterator[str]:
     empty_queues()
     yield settings.CELERY_BROKER_URL
     empty_queues()
+
+
+def pytest_collection_finish() -> None:
+    """Nothing that is there before the first test ever becomes garbage: the collector need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
