@@ -42,7 +42,7 @@ def download(request: HttpRequest, user: User | None, version_id: str) -> HttpRe
         raise ApiError(410, GONE)
     chosen = _chosen(request.GET, version)
     file = File.objects.select_related("blob", "version__entry").get(pk=chosen.id)
-    response = HttpResponse(status=307)
+    response = HttpResponse(status=307, content_type="application/octet-stream")
     response["Location"] = downloads.signed_url(request, file)
     response["Cache-Control"] = "no-store, max-age=0"
     if _counts(request, version):
@@ -61,7 +61,7 @@ def _sign_in(request: HttpRequest, number: int) -> HttpResponse:
     again.pop("token", None)
     query = f"?{again.urlencode()}" if again else ""
     fields = {"returnUrl": f"/model-versions/{number}", "reason": "download-auth", "next": f"{request.path}{query}"}
-    response = HttpResponse(status=307)
+    response = HttpResponse(status=307, content_type="application/octet-stream")
     response["Location"] = f"{downloads.origin_of(request)}{reverse('account_login')}?{urlencode(fields)}"
     response["Cache-Control"] = "no-store, max-age=0"
     return response

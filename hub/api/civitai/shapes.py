@@ -53,6 +53,11 @@ def file_object(origin: str, file: FileRow, main: FileRow | None, *, say_not_pri
     return data
 
 
+def main_first(files: list[FileRow], main: FileRow | None) -> list[FileRow]:
+    """The primary file before the others: some clients take the first of `files`, and must not get a pickle that has a copy."""
+    return sorted(files, key=lambda file: main is None or file.id != main.id)
+
+
 def held_object(origin: str, file: FileRow) -> dict[str, Any]:
     """A file that is known but not served: what it is and why, without an address."""
     data = file_object(origin, file, None, say_not_primary=True)
@@ -61,7 +66,7 @@ def held_object(origin: str, file: FileRow) -> dict[str, Any]:
 
 def version_in_model(origin: str, entry: EntryRow, version: VersionRow, index: int, *, primary_only: bool = False) -> dict[str, Any]:
     main = primary(version.files)
-    files = [main] if primary_only and main is not None else version.files
+    files = [main] if primary_only and main is not None else main_first(version.files, main)
     data = {
         "id": version.id,
         "index": index,
@@ -160,7 +165,7 @@ def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[st
         "availability": AVAILABILITY[Visibility(entry.visibility)],
         "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0, "ratingCount": 0, "rating": 0},
         "model": {**model, "mode": mode} if mode else model,
-        "files": [file_object(origin, file, main, say_not_primary=True) for file in version.files],
+        "files": [file_object(origin, file, main, say_not_primary=True) for file in main_first(version.files, main)],
         "images": image_objects(origin, entry, version),
     }
     if main is not None:

@@ -11,7 +11,7 @@ from hub.api.civitai.choosing import Wanted, choose, primary
 from registry.models import File, User
 from tests.factories import FileFactory
 from tests.hub.api.civitai.conftest import Get
-from tests.hub.published import published_file
+from tests.hub.published import published_entry, published_file, published_version
 
 
 @dataclass(frozen=True)
@@ -171,3 +171,17 @@ def test_a_file_with_values_that_became_infinite_is_given_to_those_only_who_ask_
     assert choose([TWIN, broken], Wanted()) == TWIN
     assert choose([TWIN, broken], Wanted(fp="fp16")) == broken
     assert primary([broken]) == broken
+
+
+def test_the_primary_file_is_told_first(db: None, creator: Any, client: Any) -> None:
+    """Some clients take the first of `files`: it must not be a pickle whose copy is there."""
+    version = published_version(published_entry(creator))
+    pickle = published_file(creator, b"pickle" * 9, "a.ckpt", version=version, blob_container="torch-zip")
+    twin = published_file(creator, b"twin" * 9, "a.safetensors", version=version, role="derived", source=pickle)
+    for path, files in (
+        (f"/api/v1/model-versions/{version.pk}", lambda body: body["files"]),
+        (f"/api/v1/models/{version.entry_id}", lambda body: body["modelVersions"][0]["files"]),
+        ("/api/v1/models", lambda body: body["items"][0]["modelVersions"][0]["files"]),
+    ):
+        told = files(client.get(path).json())
+        assert [(file["id"], file.get("primary", False)) for file in told] == [(twin.pk, True), (pickle.pk, False)], path
