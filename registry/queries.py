@@ -134,6 +134,10 @@ def files_with_blobs() -> QuerySet[File]:
     return File.kept.select_related("blob", "source").prefetch_related("blob__hashes").order_by("id")
 
 
+NEGATIONS = re.compile(r"-(?:[\s!&|()]*-)+")
+"""Minus signs with no word between them: PostgreSQL stacks each one and gives up at 32."""
+
+
 def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
     """Entries that match `text`: full text over name, creator, tags, trigger words, description and file names, or part of the name.
 
@@ -146,7 +150,7 @@ def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
         hit = entries.filter(Exists(File.objects.filter(version__entry=OuterRef("pk"), blob__in=blobs_by_hash(text))))
         if hit.exists():
             return hit
-    query = SearchQuery(text, search_type="websearch", config="simple")
+    query = SearchQuery(NEGATIONS.sub("-", text), search_type="websearch", config="simple")
     prefix = _prefix_query(text)
     rule = Q(search=query) | Q(name__icontains=text)
     if prefix is not None:
