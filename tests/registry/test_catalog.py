@@ -106,7 +106,9 @@ def test_what_was_saved_is_found(creator: Any, words: str) -> None:
     assert list(queries.search(queries.listed(), words)) == [entry]
 
 
-@pytest.mark.parametrize("words", ["zebra", "\x00", "&|!:*()", "'; drop table", "%", "_" * 300])
+@pytest.mark.parametrize(
+    "words", ["zebra", "\x00", "&|!:*()", "'; drop table", "%", "_" * 300, "-" * 41, "- " * 99, "-(!|" * 50, "- -lantern -" * 9]
+)
 def test_odd_searches_find_nothing_and_break_nothing(creator: Any, words: str) -> None:
     published(creator)
     assert len(queries.search(queries.listed(), words)) in {0, 1}
