@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 import orjson
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
@@ -83,6 +84,8 @@ def _wrap(view: View, methods: tuple[str, ...]) -> View:
                 response = answer(error.body, error.status)
                 for name, value in error.headers.items():
                     response[name] = value
+            except SuspiciousOperation:  # Django's, for more parameters than anybody needs
+                response = answer({"error": "This request has too many parameters, or one that cannot be read."}, 400)
             except Exception:
                 log.exception("%s failed", request.path)
                 response = answer({"error": "An unexpected error occurred. It was noted in the log."}, 500)

@@ -28,6 +28,8 @@ _totals: dict[str, tuple[float, int]] = {}
 
 _statements = Kept(500)
 """By question: most ask for the front page, or for one kind or base model of it."""
+KEPT_LENGTH = 2000
+"""Characters of a question whose statement is worth keeping: one that names a thousand ids is asked once, and would take much room."""
 _SPELLINGS = {base.base.lower(): base.base for table in TABLES.values() for base in table if base.base}
 
 
@@ -58,7 +60,10 @@ def _statement(what: str, query: ListQuery, order: paging.Order) -> Statement:
     make = _window if what == "page" else _all
     if _hashed(query):
         return Statement(make(query, order))  # what it means depends on which hashes are known now
-    asked = (what, parameters.dump(query), settings.CLAMD_SOCKET)
+    text = parameters.dump(query)
+    if len(text) > KEPT_LENGTH:
+        return Statement(make(query, order))
+    asked = (what, text, settings.CLAMD_SOCKET)
     place = (order.name, query.limit, query.page, bool(query.cursor)) if what == "page" else ()
     return _statements.get((*asked, *place), lambda: make(query, order))
 

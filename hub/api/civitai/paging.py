@@ -93,7 +93,7 @@ def place_of(order: Order, cursor: str) -> tuple[Any, ...]:
         if name != order.name or len(values) != len(order.keys):
             raise ValueError("another order")
         return tuple(_typed(key, value) for key, value in zip(order.keys, values, strict=True))
-    except (ValueError, TypeError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         raise ApiError(400, "Invalid cursor: use the nextCursor of the page before, with the same sort and query.") from None
 
 

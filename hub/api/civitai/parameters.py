@@ -14,6 +14,8 @@ from hub.api.civitai.answers import ApiError
 
 MAX_LIMIT = 100
 MAX_PAGED_ITEMS = 1000
+MAX_TAGS, MAX_NAMES, MAX_IDS = 10, 200, 1000
+"""Values of one parameter. Each tag is another join: PostgreSQL would plan 900 of them until its time for a statement is over."""
 MAX_ID = 2**31 - 1
 """Ids are 32-bit on the site; anything above is no id of anything."""
 TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off", ""}
@@ -81,7 +83,7 @@ def read_list_query(given: QueryDict, *, signed_in: bool) -> ListQuery:
         page=None if cursor else page,
         cursor=cursor,
         query=query,
-        tags=tuple(dict.fromkeys(_tag(name) for key in TAGS for name in given.getlist(key) if name.strip())),
+        tags=_tags(given),
         without_tags=tuple(_tag(name) for name in several(given, "excludeTag")),
         username=username_of(given.get("username", "")),
         types=several_of(given, "types", vocabulary.MODEL_TYPES),
@@ -115,11 +117,17 @@ def without_nul(given: QueryDict) -> QueryDict:
     raise ApiError(400, "A parameter holds a NUL character.")
 
 
-def several(given: QueryDict, key: str) -> list[str]:
-    """Every value of `key`, `key[]` or `key[0]`, repeated or joined by commas."""
+def several(given: QueryDict, key: str, most: int = MAX_NAMES) -> list[str]:
+    """Every value of `key`, `key[]` or `key[0]`, repeated or joined by commas. Raises `ApiError` 400 for more than `most`."""
     keys = [name for name in given if name == key or re.fullmatch(re.escape(key) + r"\[\d*\]", name)]
     values = [part.strip() for name in keys for value in given.getlist(name) for part in value.split(",")]
-    return list(dict.fromkeys(value for value in values if value))
+    return _no_more(list(dict.fromkeys(value for value in values if value)), key, most)
+
+
+def _no_more(values: list[str], key: str, most: int) -> list[str]:
+    if len(values) > most:
+        raise ApiError(400, f"Invalid value for {key}: at most {most:,} at once")
+    return values
 
 
 def _one_of(value: str, key: str, allowed: Iterable[str]) -> str:
@@ -140,12 +148,12 @@ def one_of(given: QueryDict, key: str, allowed: tuple[str, ...], default: str = 
 
 
 def id_list(given: QueryDict, key: str) -> tuple[int, ...] | None:
-    values = several(given, key)
+    values = several(given, key, MAX_IDS)
     if not values:
         return None
     if not all(re.fullmatch(r"\d{1,18}", value, re.ASCII) for value in values):
         raise ApiError(400, f"Invalid value for {key}: it must be whole numbers separated by commas")
-    return tuple(number for number in map(int, values[:MAX_PAGED_ITEMS]) if number <= MAX_ID)
+    return tuple(number for number in map(int, values) if number <= MAX_ID)
 
 
 def whole_number(given: QueryDict, key: str, default: int, low: int, high: int) -> int:
@@ -174,6 +182,12 @@ def period_of(given: QueryDict) -> str:
     """The period by which the list is cut: with `periodMode=stats` none, as that means what is counted, and counts are of all time."""
     period = one_of(given, "period", tuple(vocabulary.PERIOD_DAYS), "AllTime")
     return "AllTime" if one_of(given, "periodMode", vocabulary.PERIOD_MODES) == "stats" else period
+
+
+def _tags(given: QueryDict) -> tuple[str, ...]:
+    """A tag may hold a comma, so they are only told apart where the parameter is repeated."""
+    names = dict.fromkeys(_tag(name) for key in TAGS for name in given.getlist(key) if name.strip())
+    return tuple(_no_more(list(names), "tag", MAX_TAGS))
 
 
 def _tag(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from datetime import timedelta
 from typing import Any
@@ -162,6 +164,10 @@ def test_sorts_are_named_in_any_case(get: Get, zoo: dict[str, int]) -> None:
         assert found[0] == zoo[{"Newest": "pickle", "Oldest": "old"}.get(sort, "lora")]
 
 
+def _cursor(*values: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------------
 
 
@@ -185,16 +191,35 @@ def test_sorts_are_named_in_any_case(get: Get, zoo: dict[str, int]) -> None:
         ("cursor=" + "A" * 5000, 400, "cursor"),
         ("cursor=WyJkb3dubG9hZHMiLDEsLTVd", 400, "cursor"),
         ("cursor=" + "Ww" * 3000, 400, "cursor"),
+        (f"query=x&cursor={_cursor('relevance', 10**400, 1, 1)}", 400, "cursor"),
         ("favorites=false", 401, "Unauthorized"),
         ("hidden", 401, "Unauthorized"),
         ("query=a%00b", 400, "NUL"),
         ("allowCommercialUse=Lend", 400, "RentCivit"),
+        ("ids=" + ",".join(map(str, range(1001))), 400, "at most 1,000"),
+        ("baseModels=" + ",".join(map(str, range(201))), 400, "at most 200"),
+        ("&".join(f"tag={number}" for number in range(11)), 400, "at most 10"),
+        ("&".join(f"tag[]={number}" for number in range(900)), 400, "at most 10"),
+        ("&".join(f"a{number}=1" for number in range(1001)), 400, "too many parameters"),
     ],
 )
 def test_refusals_are_json_and_say_what_is_allowed(client: Any, db: None, query: str, status: int, word: str) -> None:
     response = client.get(f"{ADDRESS}?{query}")
     assert response.status_code == status
     assert word in response.json()["error"]
+
+
+@pytest.mark.parametrize("route", ["images", "creators", "users", "enums", "model-versions/1", "nothing"])
+def test_no_route_reads_parameters_without_end(client: Any, db: None, route: str) -> None:
+    response = client.get(f"/api/v1/{route}?token=x&" + "&".join(f"a{number}=1" for number in range(1001)))
+    assert (response.status_code, list(response.json())) == (400, ["error"])
+
+
+def test_a_question_of_a_thousand_ids_is_answered_and_not_kept(client: Any, creator: User) -> None:
+    entry = entry_of(creator)
+    question = ",".join(map(str, [entry.pk, *range(2**31 - 1000, 2**31 - 1)]))
+    assert ids(client.get(f"{ADDRESS}?ids={question}")) == [entry.pk]
+    assert not any(question[-500:].replace(",", ", ") in repr(key) for key in listing._statements._known)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "abc", "2147483648", "9" * 30, "1.5", "1%00"])
