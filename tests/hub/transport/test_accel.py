@@ -261,8 +261,14 @@ def test_handles_are_closed_whatever_happens(served: Any) -> None:
     assert len(set(os.listdir("/proc/self/fd")) - before) <= 1  # the listing itself
 
 
-@pytest.mark.parametrize(("given_path", "path"), [("//api/v1/models", "/api/v1/models"), ("/api//v1", "/api//v1"), ("///x", "/x")])
-def test_one_slash_too_many_in_front_is_forgiven(given_path: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("given_path", "path"),
+    [
+        ("//api/v1/models", "/api/v1/models"), ("/api//v1", "/api//v1"), ("///x", "/x"), ("/api/v1/models/", "/api/v1/models"),
+        ("//api/download/models/7//", "/api/download/models/7"), ("/api/models/", "/api/models/"), ("/ada/lanterns/", "/ada/lanterns/"),
+    ],
+)  # fmt: skip
+def test_a_slash_too_many_is_forgiven(given_path: str, path: str) -> None:
     seen: list[Any] = []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:

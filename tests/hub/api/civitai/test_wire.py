@@ -37,7 +37,7 @@ def asked(wire: http.client.HTTPConnection, method: str, address: str, body: Any
 def test_questions_over_the_wire(wire: http.client.HTTPConnection, file: File) -> None:
     question = json.dumps([file.sha256]).encode()
     expected = [{"modelVersionId": file.version_id, "modelId": file.version.entry_id, "hash": file.sha256.upper()}]
-    for address in (IDS, f"/{IDS}"):
+    for address in (IDS, f"/{IDS}", f"{IDS}/"):
         status, body = asked(wire, "POST", address, question)
         assert (status, json.loads(body)) == (200, expected)
     status, body = asked(wire, "POST", IDS, iter([question[:20], question[20:]]))  # chunked
