@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.utils import timezone
 from inference import merges
 from inference.models import Merge
 from registry import intake, storage
-from registry.formats.hashes import hash_file
+from registry.formats.hashes import Hashes, hash_file
 from registry.formats.safetensors import read_safetensors
 from registry.formats.window import Window
 from registry.identify.detect import identify
@@ -21,17 +23,25 @@ from tests.intake import TASKS
 from tests.tiny import plain_checkpoint
 
 
+@lru_cache(maxsize=64)
+def told_of(data: bytes) -> tuple[Hashes, dict[str, Any], dict[str, Any]]:
+    """Hashes, directory and identification of a safetensors file, each as a scan keeps them; many tests store the same few files."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        directory = read_safetensors(Window(file.fileno()))
+        return hash_file(Path(file.name)), directory.to_json(), identify(directory).to_json()
+
+
 def stored(path: Path) -> Blob:
     """The blob of a safetensors file as a scan that found it clean would leave it; the file stays where it is."""
-    hashes = hash_file(path)
+    hashes, directory, detected = told_of(path.read_bytes())
     copy = path.with_name(f"{path.name}.copy")
     shutil.copyfile(path, copy)
     storage.place_file(copy, hashes.sha256)
     blob = intake.record_blob(hashes)
-    with path.open("rb") as file:
-        directory = read_safetensors(Window(file.fileno()))
-    TensorIndex.keep(blob, directory.to_json())
-    known = {"verdict": "success", "container": "safetensors", "scanned_at": timezone.now(), "detected": identify(directory).to_json()}
+    TensorIndex.keep(blob, directory)
+    known = {"verdict": "success", "container": "safetensors", "scanned_at": timezone.now(), "detected": detected}
     Blob.objects.filter(pk=blob.pk).update(**known)
     blob.refresh_from_db()
     return blob
@@ -50,10 +60,17 @@ def ready(owner: User, path: Path, *, published: bool = True, **entry: Any) -> F
     return made
 
 
+@cache
+def weights_of(name: str) -> bytes:
+    """A tiny SD 1.x checkpoint; its weights follow from its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        return plain_checkpoint(Path(folder) / name, seed=sum(name.encode())).read_bytes()
+
+
 def checkpoint(owner: User, path: Path, **more: Any) -> File:
     """A tiny SD 1.x checkpoint, ready; its weights follow from the path's name."""
     if not path.exists():
-        plain_checkpoint(path, seed=sum(path.name.encode()))
+        path.write_bytes(weights_of(path.name))
     return ready(owner, path, **more)
 
 
