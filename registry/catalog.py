@@ -153,6 +153,7 @@ def withdraw(version: Version, reason: str = "") -> Version:
 @transaction.atomic
 def delete_version(version: Version, reason: str = "") -> None:
     """Delete for good; a version that was never published leaves nothing, any other leaves a tombstone."""
+    _hold(version)
     cleanup.abandon_uploads(version)
     if version.published_at is None:
         version.delete()
@@ -167,6 +168,7 @@ def delete_version(version: Version, reason: str = "") -> None:
 @transaction.atomic
 def delete_entry(entry: Entry, reason: str = "") -> None:
     """As `delete_version`, for a whole entry."""
+    _hold(*entry.versions.all())
     for version in entry.versions.all():
         cleanup.abandon_uploads(version)
     if entry.published_at is None:
@@ -175,6 +177,12 @@ def delete_entry(entry: Entry, reason: str = "") -> None:
     entry.deleted_at, entry.deleted_reason = timezone.now(), reason[:300]
     entry.save()
     reindex(entry)
+
+
+def _hold(*versions: Version) -> None:
+    """Lock these versions until the transaction ends: a push that is under way comes to its end first, the next finds nothing."""
+    pks = [version.pk for version in versions]
+    list(Version.objects.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk").values_list("pk"))
 
 
 def _after_removal(entry: Entry) -> None:

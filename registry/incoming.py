@@ -37,7 +37,7 @@ def expect(version: Version, owner: User, sha256: str, size_bytes: int) -> Uploa
         raise Refused("upload:too-many", f"{MAX_OPEN} uploads of yours are open. Finish or discard some first.", 429)
     uploads.check_size(size_bytes, owner)
     try:
-        return uploads.start(version, owner, f"{sha256}.incoming", size_bytes, sha256)
+        return uploads.start(version, owner, f"{sha256}{uploads.UNPLACED}", size_bytes, sha256)
     except Refused:  # the same question came twice at once
         upload = _waiting(version.entry, owner, sha256)
         if upload is None:
@@ -60,7 +60,7 @@ def place(version: Version, owner: User, path: str, sha256: str, size_bytes: int
     Raises `Refused` `upload:never-arrived` for bytes that did not come to the end, or are not this user's to link.
     """
     taken = File.kept.filter(version=version).exclude(state=FileState.FAILED).values_list("name", flat=True)
-    name = flat_name(path, [one for one in taken if one != f"{sha256}.incoming"], sha256)
+    name = flat_name(path, [one for one in taken if one != f"{sha256}{uploads.UNPLACED}"], sha256)
     upload = _waiting(version.entry, owner, sha256)
     if upload is not None and staging.joined(upload):
         _check_announced(upload.file.size_bytes, size_bytes)
@@ -87,7 +87,7 @@ def _uploads(owner: User, sha256: str) -> QuerySet[Upload]:
 
 def _waiting(entry: Entry, owner: User, sha256: str) -> Upload | None:
     """The user's own unplaced upload of these bytes to this entry, whichever version it was announced for."""
-    return _uploads(owner, sha256).filter(file__version__entry=entry, file__name=f"{sha256}.incoming").first()
+    return _uploads(owner, sha256).filter(file__version__entry=entry, file__name=f"{sha256}{uploads.UNPLACED}").first()
 
 
 def _check_announced(have: int, announced: int | None) -> None:

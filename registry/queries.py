@@ -197,11 +197,12 @@ def readable_blob(user: User, sha256: str) -> Blob | None:
     blob = Blob.objects.filter(sha256=sha256, stored=True, sealed=False).exclude(verdict=Verdict.DANGER).first()
     if blob is None or not storage.exists(blob):
         return None
-    files = File.objects.filter(blob=blob, role=Role.UPLOADED).select_related("version__entry")
-    may = any(
+    files = File.objects.filter(blob=blob, role=Role.UPLOADED).select_related("blob", "version__entry")
+    own = files.filter(version__entry__owner=user).first()
+    may = (own is not None and may_edit(user, own.version.entry)) or any(
         may_edit(user, file.version.entry)
         or (file.downloadable and file.version.status == Status.PUBLISHED and not file.version.gone and may_read(user, file.version.entry))
-        for file in files
+        for file in files.iterator(chunk_size=50)  # the same bytes may lie in thousands of places
     )
     return blob if may else None
 

@@ -26,6 +26,10 @@ RESERVE_BYTES = 256 * 2**20
 """Disk that uploads must leave free, so that database and workers go on."""
 
 
+UNPLACED = ".incoming"
+"""Ending of the name that a file has while nobody has said where its bytes belong (`incoming.py`). No upload can be given it."""
+
+
 class Refused(Refusal):
     """What a client asked of an upload cannot be done."""
 
@@ -122,6 +126,8 @@ def complete(upload: Upload, etags: Mapping[int, str] | None = None) -> File:
     """
     if upload.completed_at:
         return upload.file
+    if upload.file.name.endswith(UNPLACED):
+        raise Refused("upload:no-place", "These bytes were sent by a push. The commit that names them completes their upload.", 409)
     close(upload, etags)
     try:
         return queue(upload)

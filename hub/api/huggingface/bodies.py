@@ -59,11 +59,11 @@ def json_lines(request: HttpRequest, *, most_bytes: int, most_lines: int, longes
         raise HubError(413, f"A commit may have {most_bytes:,} bytes beside its large files. Split it into several.")
     count = 0
     for line in _lines(request, longest):
-        if not line.strip():
-            continue
-        count += 1
+        count += 1  # empty ones too: a body of nothing else would keep us counting for a long time
         if count > most_lines:
             raise HubError(413, f"A commit may have {most_lines:,} operations. Split it into several.")
+        if not line.strip():
+            continue
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError:

@@ -24,7 +24,8 @@ from registry.models import Upload, User, Version
 
 SALT = "weighhouse.lfs"
 MEDIA_TYPE = "application/vnd.git-lfs+json"
-MAX_OBJECTS = 1_000
+MAX_OBJECTS = 256
+"""As many as clients ask for at a time (git-lfs: 100); each may be a new upload."""
 
 
 @writes("POST")
@@ -42,16 +43,22 @@ def batch(request: HttpRequest, user: User, namespace: str, name: str) -> HttpRe
     if version is None:
         raise RevisionNotFound(commits.MAIN)
     origin = origin_of(request)
-    response = answer({"transfer": "multipart", "objects": [_object(version, user, one, origin) for one in objects]})
+    told = dict.fromkeys(map(_asked, objects))  # once each: an upload of 50 GiB has thousands of addresses
+    response = answer({"transfer": "multipart", "objects": [_object(version, user, oid, size, origin) for oid, size in told]})
     response["Content-Type"] = MEDIA_TYPE
     return response
 
 
-def _object(version: Version, user: User, given: Any, origin: str) -> dict[str, Any]:
-    """What is to be done with one object. What is wrong with it is told beside it, so that the others go on."""
+def _asked(given: Any) -> tuple[str, int]:
+    """(SHA-256, size in bytes)"""
     oid, size = (given.get("oid"), given.get("size")) if isinstance(given, dict) else (None, None)
     if not isinstance(oid, str) or not DIGEST.fullmatch(oid) or type(size) is not int or not 0 <= size < 2**63:
         raise HubError(400, "An object needs oid, its SHA-256 in lower-case hexadecimal digits, and size in bytes.")
+    return oid, size
+
+
+def _object(version: Version, user: User, oid: str, size: int, origin: str) -> dict[str, Any]:
+    """What is to be done with one object. What is wrong with it is told beside it, so that the others go on."""
     try:
         upload = incoming.expect(version, user, oid, size)
         actions = {"actions": _actions(upload, origin)} if upload else {}

@@ -67,6 +67,8 @@ def _matching(given: QueryDict, user: User | None) -> QuerySet[Entry]:
     """What everybody finds, and an author's own where the author asks for them; gated and inference questions have no match."""
     entries = queries.listed()
     author = given.get("author", "")
+    if "\0" in "".join([author, *given.getlist("filter")]):
+        return entries.none()
     if author:
         own = Entry.objects.filter(owner=user, deleted_at=None) if user and user.username == author else Entry.objects.none()
         entries = (entries | own).filter(owner__username=author)

@@ -24,6 +24,8 @@ MAX_TEXTS = 32 * 2**20
 MAX_BODY = MAX_TEXTS * 4 // 3 + 8 * 2**20
 LONGEST = MAX_SMALL * 4 // 3 + 4096
 MAX_OPERATIONS = 5_000
+MAX_LARGE = 200
+"""Large files that one commit gives their places; each takes some ten queries while other pushes to the version wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Operation:
 def read(request: HttpRequest) -> tuple[Header, list[Operation]]:
     """Raises `HubError` and `FormatError`: for bodies beyond a limit 413, else 400 with what is wrong in which path."""
     header, operations, left, judge = None, [], MAX_TEXTS, Judge()
-    for line in json_lines(request, most_bytes=MAX_BODY, most_lines=MAX_OPERATIONS + 1, longest=LONGEST):
+    for line in json_lines(request, most_bytes=MAX_BODY, most_lines=MAX_OPERATIONS + 2, longest=LONGEST):
         key, value = line.get("key"), line["value"]
         if key == "header":
             header = _header(value)
@@ -63,6 +65,8 @@ def read(request: HttpRequest) -> tuple[Header, list[Operation]]:
         operations.append(operation)
     if header is None or not operations:
         raise HubError(400, "A commit needs a header and at least one operation.")
+    if sum(operation.key == ADD_FILE for operation in operations) > MAX_LARGE:
+        raise HubError(413, f"A commit may have {MAX_LARGE} large files. Split it into several.")
     _refuse_twice(operations)
     return header, operations
 

@@ -13,13 +13,13 @@ from django.db import transaction
 from django.db.models import Sum
 
 from hub.api.huggingface import trees
-from hub.api.huggingface.answers import HubError
+from hub.api.huggingface.answers import HubError, RevisionNotFound
 from hub.api.huggingface.operations import ADD_FILE, ADD_TEXT, DELETE_FILE, Header, Operation
 from inference import previews
 from registry import cards, commits, incoming, pushes, queries
 from registry.commits import Row
 from registry.lifecycle import FileState
-from registry.models import Commit, Entry, File, Role, User, Version
+from registry.models import Commit, Entry, File, Role, Status, User, Version
 from registry.repopaths import check_tree
 
 CARD = "README.md"
@@ -59,7 +59,7 @@ def push(version: Version, user: User, header: Header, operations: list[Operatio
     Asked again with what is there already, it changes nothing and answers the same commit. Raises `HubError` 412 where the parent that
     the client saw is no longer the head (what the hub itself added beside it does not count), 404, and `FormatError`.
     """
-    Version.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=version.pk)
+    _hold(version)
     head = trees.head(version, user)
     change = Change(version, user, {row["path"]: row for row in head.tree}, _uploads(version), _rows_before(version, user))
     todo = [operation for operation in operations if not _is_done(change, operation)]
@@ -77,6 +77,13 @@ def push(version: Version, user: User, header: Header, operations: list[Operatio
     if not (change.removed or change.added or len(change.rows) != len(head.tree)):
         return Pushed(head, tuple(change.spared))
     return Pushed(_freeze(change, header), tuple(change.spared))
+
+
+def _hold(version: Version) -> None:
+    """Lock the version. Raises `RevisionNotFound` where it, or its entry, was deleted or withdrawn since it was found."""
+    there = Version.objects.filter(pk=version.pk, deleted_at=None, entry__deleted_at=None).exclude(status=Status.WITHDRAWN)
+    if there.select_for_update(no_key=True, of=("self",)).only("pk").first() is None:
+        raise RevisionNotFound(version.branch)
 
 
 def _uploads(version: Version) -> dict[str, list[File]]:

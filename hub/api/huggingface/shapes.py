@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from hub.api.huggingface import generated, tags, trees
@@ -120,13 +120,31 @@ def commit(row: Commit) -> Shape:
 
 def tree_level(rows: list[Row], path: str, *, recursive: bool) -> Iterable[Row | Shape]:
     """The rows themselves and each folder on the way once, where its first file is; not below the first level unless recursive."""
-    start, told = len(path) + 1 if path else 0, set()
+    start = len(path) + 1 if path else 0
+    within = folders_of(rows)
     for row in rows:
-        folders = row["path"][start:].split("/")[:-1]
-        for depth in range(1, len(folders) + 1 if recursive else min(2, len(folders) + 1)):
-            folder = row["path"][:start] + "/".join(folders[:depth])
-            if folder not in told:
-                told.add(folder)
-                yield tree_folder(folder, [other for other in rows if other["path"].startswith(f"{folder}/")])
-        if recursive or not folders:
+        inside = "/" in row["path"][start:]
+        for folder in _above(row["path"], start):
+            if folder in within:
+                yield tree_folder(folder, within.pop(folder))
+            if not recursive:
+                break
+        if recursive or not inside:
             yield row
+
+
+def folders_of(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Folder -> the rows below it at any depth, in one pass: a tree may have 2,000 files in as many folders of seven levels."""
+    within: dict[str, list[Row]] = {}
+    for row in rows:
+        for folder in _above(row["path"], 0):
+            within.setdefault(folder, []).append(row)
+    return within
+
+
+def _above(path: str, start: int) -> Iterator[str]:
+    """The folders that a path lies in, the highest first, from the sign at `start` on."""
+    at = path.find("/", start)
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)

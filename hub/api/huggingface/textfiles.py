@@ -28,7 +28,7 @@ def send(request: HttpRequest, row: Row, content: bytes) -> HttpResponse:
         if key != b"last-modified":
             response[key.decode()] = value.decode()
     response["Content-Disposition"] = (
-        names.attachment(row["path"].rpartition("/")[2]).encode().decode("latin-1").replace("attachment", "inline")
+        names.attachment(row["path"].rpartition("/")[2]).encode().decode("latin-1").replace("attachment", "inline", 1)
     )
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = downloads.SANDBOX

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from typing import Any
 
 from django.conf import settings
@@ -103,7 +104,8 @@ def _title(rows: list[Row], before: list[Row] | None) -> str:
 
 
 def find_row(tree: list[Row], path: str) -> Row | None:
-    """The row at `path`, or the one that an alias stands for."""
+    """The row at `path`, however its accents are written, or the one that an alias stands for."""
+    path = unicodedata.normalize("NFC", path)
     found = next((row for row in tree if row["path"] == path), None)
     if found is None and path in ALIASES:
         return next((row for row in tree if "sha256" in row and row["path"].endswith(".safetensors")), None)

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from hub.api.huggingface import safetensors, shapes, trees, wellknown_answers
+from hub.api.huggingface import listing, safetensors, shapes, trees, wellknown_answers
 from hub.api.huggingface.answers import EntryNotFound, HubError, RepoNotFound, RevisionNotFound, answer, endpoint, is_true, with_next
 from hub.api.huggingface.history import last_changes, visible_commits
 from hub.api.huggingface.reading import asked_paths
@@ -24,16 +24,17 @@ TREE_PAGE, EXPANDED_PAGE = 1000, 100
 @endpoint("GET")
 @or_wellknown(wellknown_answers.info)
 def info(request: HttpRequest, user: User | None, namespace: str, name: str, revision: str = "") -> HttpResponse:
-    """ModelInfo. Without a revision an entry that has nothing to read yet is shown without a tree."""
+    """ModelInfo. An entry that has nothing to read yet is shown without a tree, where nobody asks for what a tree would tell."""
     entry = find_entry(user, namespace, name)
+    wanted = frozenset(request.GET.getlist("expand") + request.GET.getlist("expand[]"))
     try:
         place = place_in(entry, user, revision or commits.MAIN)
     except RevisionNotFound:
-        if revision:
+        # Clients of some generations (0.30, 0.31) ask main for `xetEnabled` before they push the first file to it.
+        if revision and not (revision == commits.MAIN and wanted and not wanted & listing.OF_TREES):
             raise
-        return answer({**shapes.repository(entry), "siblings": []})
+        return answer(shapes.only({**shapes.repository(entry), "siblings": []}, wanted))
     shape = shapes.with_tree(shapes.repository(entry), place.version, place.commit, blobs=is_true(request, "blobs"))
-    wanted = frozenset(request.GET.getlist("expand") + request.GET.getlist("expand[]"))
     if is_true(request, "securityStatus"):
         shape["securityRepoStatus"] = shapes.security_status(place.commit.tree)
     return answer(shapes.only(shape, wanted))
@@ -68,10 +69,10 @@ def paths_info(request: HttpRequest, user: User | None, namespace: str, name: st
     wanted, expand = asked_paths(request)
     place = find_place(user, namespace, name, revision)
     found: list[Row | shapes.Shape] = []
+    rows, folders = {row["path"]: row for row in place.commit.tree}, shapes.folders_of(place.commit.tree)
     for path in dict.fromkeys(path.strip("/") for path in wanted):
-        row = trees.find_row(place.commit.tree, path)
-        below = [other for other in place.commit.tree if other["path"].startswith(f"{path}/")]
-        found += [{**row, "path": path}] if row else [shapes.tree_folder(path, below)] if below else []
+        row = rows.get(path) or (trees.find_row(place.commit.tree, path) if path in trees.ALIASES else None)
+        found += [{**row, "path": path}] if row else [shapes.tree_folder(path, folders[path])] if path in folders else []
     return answer(_shown(place, found, expand=expand))
 
 
