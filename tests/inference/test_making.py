@@ -23,9 +23,13 @@ THREE = [("weights", "keep"), ("weights", "bf16"), ("ema", "bf16")]
 
 
 @pytest.fixture
-def checkpoint(creator: Any, tmp_path: Path) -> File:
+def checkpoint(at_rest: Any, creator: Any) -> File:
     """A ready fp32 checkpoint with averages; nothing was made of it but its twin."""
-    file = upload_path(VersionFactory(entry__owner=creator), creator, tiny.lightning_checkpoint(tmp_path / "dream.ckpt"))
+    return at_rest(ready_lightning, creator)
+
+
+def ready_lightning(creator: Any, folder: Path) -> File:
+    file = upload_path(VersionFactory(entry__owner=creator), creator, tiny.lightning_checkpoint(folder / "dream.ckpt"))
     drain_until_ready(file)
     Derivative.objects.filter(source=file, state="wanted").delete()
     file.refresh_from_db()
