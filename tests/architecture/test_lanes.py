@@ -32,3 +32,10 @@ def test_one_process_alone_uses_the_stores_as_they_are() -> None:
 
 def test_every_spelling_of_a_database_is_moved() -> None:
     assert lanes.moved("redis://127.0.0.1:6379/0", 7) == "redis://127.0.0.1:6379/7"
+
+
+def test_tests_that_share_a_started_hub_stay_in_one_lane() -> None:
+    assert lanes.scope("tests/clients/test_downloaders.py::test_a") == lanes.scope("tests/clients/test_huggingface.py::test_b[c]")
+    assert lanes.scope("tests/hub/test_metrics.py::test_a") == "tests/hub/test_metrics.py"
+    for folder in lanes.TOGETHER:
+        assert list((ROOT / folder).glob("test_*.py")), f"{folder} holds no tests"
