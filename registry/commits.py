@@ -25,6 +25,7 @@ Row = dict[str, Any]
 """One row of a tree, as `Commit.tree` describes it."""
 MAIN = "main"
 SHA = re.compile(r"[0-9a-f]{40}")
+LARGE_TEXT = 128 * 2**10
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -94,14 +95,19 @@ def freeze(
         before = Commit.objects.filter(version=version).values_list("pk", flat=True).first()
         if before != (parent.pk if parent else None):
             raise ParentMoved
-        SmallFile.objects.bulk_create(
-            [SmallFile(oid=git_blob_oid(data), size_bytes=len(data), content=data) for data in set((texts or {}).values())],
-            ignore_conflicts=True,
-        )
+        _keep(set((texts or {}).values()))
         now = timezone.now()
         sha = _sha(version, tree, parent.sha if parent else "", now.astimezone(UTC).isoformat(), title)
         fields = {"author": author, "title": title[:200], "message": message, "open": open, "stamp": stamp, "created_at": now}
         return Commit.objects.create(sha=sha, version=version, parent=parent, tree=tree, **fields)
+
+
+def _keep(texts: Iterable[bytes]) -> None:
+    """Store texts, large ones one by one: a statement holds its values twice more, in hexadecimal digits."""
+    rows = [SmallFile(oid=git_blob_oid(data), size_bytes=len(data), content=data) for data in texts]
+    for batch, of in ((100, False), (1, True)):
+        chosen = [row for row in rows if (row.size_bytes > LARGE_TEXT) is of]
+        SmallFile.objects.bulk_create(chosen, ignore_conflicts=True, batch_size=batch)
 
 
 def _with_texts(rows: list[Row], texts: Mapping[str, bytes]) -> list[Row]:

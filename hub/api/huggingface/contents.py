@@ -32,6 +32,9 @@ MAX_PIECES = 300_000
 """Fields of a SentencePiece vocabulary; the largest published ones have 262,144 pieces."""
 MAX_TRIED = 400_000
 """Steps that all texts of a commit may take while they are followed as if they were pickles; prose takes none."""
+MAX_BRACKETS = 400_000
+"""Opening brackets in all JSON of a commit: each is an object while it is checked. A tokenizer.json has one list for each piece of its
+vocabulary (T5: 32,100) or, in newer files, for each merge (CLIP: 48,894)."""
 TEXTS = frozenset({".md", ".txt", ".json", ".yaml", ".yml"})
 TEXT_NAMES = frozenset({".gitattributes", ".gitignore", "license", "licence", "notice", "readme"})
 PICTURE_ENDINGS = frozenset(f".{ending}" for endings in PICTURES.values() for ending in endings)
@@ -104,6 +107,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.report = Report()
+        self.brackets = 0
 
     def check(self, path: str, content: bytes) -> None:
         """Raises `FormatError` for what is not what its name says, or could run when somebody's program reads it."""
@@ -119,6 +123,12 @@ class Judge:
         elif extension(name) == TOKENIZER:
             _check_fields(path, content)
         elif extension(name) == ".json":
+            self.brackets += content.count(b"[") + content.count(b"{")
+            if self.brackets > MAX_BRACKETS:
+                text = (
+                    f"{path} and the JSON before it hold more than {MAX_BRACKETS:,} lists and objects. Push it by itself, or a smaller one."
+                )
+                raise FormatError("push:too-large", text)
             _check_json(path, content)
         else:
             scan_text(Window(BytesIO(content)), name, self.report)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import time
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from hub.api.huggingface.contents import LFS, MAX_SMALL, MAX_TRIED, REGULAR, Judge, mode_of, read_sample
+from hub.api.huggingface.contents import LFS, MAX_BRACKETS, MAX_SMALL, MAX_TRIED, REGULAR, Judge, mode_of, read_sample
 from registry.formats.errors import FormatError
 from tests.hub.api.huggingface.conftest import weights
 from tests.tiny import embedding_pt
@@ -146,6 +147,15 @@ def test_texts_that_read_like_pickles_share_one_budget() -> None:
     judge.report.opcodes = MAX_TRIED
     with pytest.raises(FormatError, match="P-LIMIT"):
         judge.check("prose.txt", prose)
+
+
+def test_all_json_of_a_commit_shares_one_number_of_brackets() -> None:
+    judge, lists = Judge(), b"[" + b"[]," * (MAX_BRACKETS // 2) + b"{}]"
+    judge.check("merges.json", lists)
+    started = time.process_time()
+    with pytest.raises(FormatError, match="lists and objects"):
+        judge.check("again.json", b"[" + b"[]," * (MAX_SMALL // 3 - 2) + b"{}]")
+    assert time.process_time() - started < 0.2
 
 
 def test_an_embedding_of_torch_is_taken_as_weights(tmp_path: Path) -> None:
