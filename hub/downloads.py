@@ -87,6 +87,8 @@ def serve(request: HttpRequest, file_id: int, name: str) -> HttpResponse:
 
     403 for an address that was changed or has expired, 410 for a file that may no longer be downloaded, whoever asks.
     """
+    if request.method == "OPTIONS":  # a page of another origin asks before it sends a token or asks for a range
+        return _open_to_pages(HttpResponse())
     if request.method not in {"GET", "HEAD"}:
         return _refuse(405, "Files can only be read: use GET or HEAD.")
     given = [request.GET.get(key, "") for key in ("response-content-disposition", "expires", "for")]
@@ -98,7 +100,7 @@ def serve(request: HttpRequest, file_id: int, name: str) -> HttpResponse:
     file = File.objects.select_related("blob", "version__entry").filter(pk=file_id).first()
     if file is None or not file.downloadable or file.version.gone or (audience == EVERYBODY and not _open_to_everybody(file)):
         return _refuse(410, "This file may no longer be downloaded.")
-    return bytes_of(file, disposition)
+    return _open_to_pages(bytes_of(file, disposition))
 
 
 def bytes_of(file: File, disposition: str) -> HttpResponse:
@@ -116,6 +118,15 @@ def bytes_of(file: File, disposition: str) -> HttpResponse:
     response["Content-Security-Policy"] = SANDBOX
     response["Cache-Control"] = "private, no-cache"
     response["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _open_to_pages(response: HttpResponse) -> HttpResponse:
+    """Pages of every origin may read the bytes, in ranges, and see name and size."""
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
+    response["Access-Control-Allow-Headers"] = "Authorization, Range"
+    response["Access-Control-Expose-Headers"] = "Content-Disposition, Content-Length, Content-Range, ETag"
     return response
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from hub.web import access, browse
 from hub.web.site import cap_of
+from registry import queries
 from registry.models import Rating
 
 
@@ -26,8 +29,12 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def model_by_id(request: HttpRequest, pk: int) -> HttpResponse:
+def model_by_id(request: HttpRequest, pk: int, title: str = "") -> HttpResponse:
+    """As Civitai writes addresses: `title` is for people only, and `modelVersionId` names one of the model's versions."""
     entry = access.entry_or_404(request, pk=pk)
+    wanted = re.fullmatch(r"\d{1,18}", request.GET.get("modelVersionId", ""), re.ASCII)
+    if wanted and queries.readable_versions(request.user).filter(pk=int(wanted[0]), entry=entry).exists():
+        return redirect("model-version", creator=entry.owner.username, slug=entry.slug, version=int(wanted[0]))
     return redirect("model", creator=entry.owner.username, slug=entry.slug)
 
 

@@ -54,6 +54,7 @@ urlpatterns = [
     path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
     path("models/<int:pk>/edit", changes.edit_entry, name="edit-model"),
     path("models/<int:pk>/delete", changes.delete_entry, name="delete-model"),
+    path("models/<int:pk>/<str:title>", catalog.model_by_id, name="model-by-title"),
     path("model-versions/<int:pk>", catalog.version_by_id, name="version-by-id"),
     path("model-versions/<int:pk>/edit", changes.edit_version, name="edit-version"),
     path("model-versions/<int:pk>/publish", changes.publish, name="publish"),

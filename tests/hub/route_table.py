@@ -98,6 +98,7 @@ SITE = [
     ("theme", "POST /theme", ">>>>>"),
     ("art/<slug:version>/<slug:kind>/<entry:seed>.svg", "GET /art/1/lora/{slug}.svg", OPEN),
     ("models/<int:pk>", "GET /models/{entry}", LEADS),
+    ("models/<int:pk>/<str:title>", "GET /models/{entry}/any-title?modelVersionId={version}", LEADS),
     ("models/<int:pk>/edit", "GET /models/{entry}/edit", FORM),
     ("models/<int:pk>/edit", "POST /models/{entry}/edit", FORM),
     ("models/<int:pk>/delete", "POST /models/{entry}/delete", ACT),

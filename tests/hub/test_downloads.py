@@ -95,6 +95,14 @@ def test_only_reading(file: File, client: Client) -> None:
         assert method(url).status_code == 405
 
 
+def test_pages_of_other_origins_may_ask_first_and_read_ranges(file: File, client: Client) -> None:
+    url = path_of(downloads.signed_url(ORIGIN, file))
+    asked = client.options(url, headers={"Origin": "https://elsewhere.example", "Access-Control-Request-Headers": "range"})
+    assert (asked.status_code, asked["Access-Control-Allow-Origin"]) == (200, "*")
+    assert "Range" in asked["Access-Control-Allow-Headers"]
+    assert "Content-Range" in client.get(url)["Access-Control-Expose-Headers"]
+
+
 def seal(file: File) -> None:
     Blob.objects.filter(pk=file.blob_id).update(sealed=True)
 

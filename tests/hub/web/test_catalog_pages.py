@@ -100,6 +100,15 @@ def test_numbers_lead_to_the_page_by_name(client: Client) -> None:
     assert client.get(f"/model-versions/{version.pk}").headers["Location"] == f"{address(version)}/v/{version.pk}"
 
 
+def test_addresses_as_civitai_writes_them_lead_to_the_version(client: Client) -> None:
+    version, other = published(), published(name="Another")
+    model = f"/models/{version.entry_id}"
+    for path in (model, f"{model}/any-title"):
+        assert client.get(f"{path}?modelVersionId={version.pk}").headers["Location"] == f"{address(version)}/v/{version.pk}"
+        for stray in (other.pk, "x", "9" * 30, "9" * 18, ""):
+            assert client.get(f"{path}?modelVersionId={stray}").headers["Location"] == address(version)
+
+
 def test_only_its_creator_changes_a_model(client: Client, stranger: Any) -> None:
     version = published()
     paths = [f"/model-versions/{version.pk}/{verb}" for verb in ("publish", "withdraw", "delete")] + [f"/models/{version.entry_id}/delete"]
