@@ -136,9 +136,8 @@ def test_drafts_and_files_that_are_not_served_are_not_told_of(creator: User, str
 
 
 def test_a_pickle_is_compared_by_its_twin_and_the_page_says_so(client: Client, creator: User, stranger: User, tmp_path: Path) -> None:
-    pickle = upload_bytes(
-        published_version(published_entry(creator)), creator, "a.ckpt", tiny.plain_checkpoint(tmp_path / "a.ckpt", dtype=torch.float16).read_bytes()
-    )
+    data = tiny.plain_checkpoint(tmp_path / "a.ckpt", dtype=torch.float16).read_bytes()
+    pickle = upload_bytes(published_version(published_entry(creator)), creator, "a.ckpt", data)
     drain()
     published(stranger, "other.safetensors", bit_flipped(STATE, PREFIXES["unet"]))
     twin = components.digested(pickle)
