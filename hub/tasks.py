@@ -6,7 +6,7 @@ from celery import shared_task
 
 from hub import pipeline
 from inference import pictures, previews, renders
-from registry import cleanup, counters
+from registry import cleanup, commits, counters
 from scanner import rescans
 
 
@@ -32,4 +32,4 @@ def refresh_previews() -> dict[str, int]:
 def tidy() -> dict[str, int]:
     """Every quarter of an hour, by beat."""
     found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "renders": renders.forget_old()}
-    return {**cleanup.collect(), **found, "pictures": pictures.collect(), "blurred": pictures.fill_blurs()}
+    return {**cleanup.collect(), **found, "pictures": pictures.collect(), "blurred": pictures.fill_blurs(), "texts": commits.forget_texts()}

@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, Func, JSONField, OuterRef, QuerySet
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from registry import queries
@@ -26,6 +27,10 @@ Row = dict[str, Any]
 MAIN = "main"
 SHA = re.compile(r"[0-9a-f]{40}")
 LARGE_TEXT = 128 * 2**10
+UNSHOWN = timedelta(hours=1)
+"""How long a text stays that lies in no tree."""
+RENEWED = timedelta(minutes=30)
+"""A text that trees share is written to at most this often."""
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -97,6 +102,7 @@ def freeze(
             raise ParentMoved
         _keep(set((texts or {}).values()))
         now = timezone.now()
+        _renew({row["oid"] for row in tree if "sha256" not in row}, now)
         sha = _sha(version, tree, parent.sha if parent else "", now.astimezone(UTC).isoformat(), title)
         fields = {"author": author, "title": title[:200], "message": message, "open": open, "stamp": stamp, "created_at": now}
         return Commit.objects.create(sha=sha, version=version, parent=parent, tree=tree, **fields)
@@ -108,6 +114,35 @@ def _keep(texts: Iterable[bytes]) -> None:
     for batch, of in ((100, False), (1, True)):
         chosen = [row for row in rows if (row.size_bytes > LARGE_TEXT) is of]
         SmallFile.objects.bulk_create(chosen, ignore_conflicts=True, batch_size=batch)
+
+
+def _renew(oids: set[str], now: datetime) -> None:
+    """Keep these texts from being forgotten while the tree that has them is not there yet. Raises `ParentMoved` where one just was."""
+    kept = SmallFile.objects.filter(pk__in=oids)
+    stale = kept.filter(created_at__lt=now - RENEWED).order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)
+    kept.filter(pk__in=list(stale)).update(created_at=now)
+    if kept.count() != len(oids):
+        raise ParentMoved
+
+
+def forget_texts(limit: int = 500) -> int:
+    """Forget texts that lie in no tree: what was pushed to a repository that is gone. How many. Called by the tidying."""
+    return sum(map(_forget_text, _forgettable().values_list("pk", flat=True)[:limit]))
+
+
+def _forgettable() -> QuerySet[SmallFile]:
+    row = Func(JSONObject(oid=OuterRef("pk")), function="jsonb_build_array", output_field=JSONField())
+    shown = Commit.objects.filter(tree__contains=row)
+    old = SmallFile.objects.filter(created_at__lt=timezone.now() - UNSHOWN)
+    return old.filter(~Exists(shown)).order_by("created_at")
+
+
+@transaction.atomic
+def _forget_text(pk: str) -> bool:
+    """Forget one unless a tree has come to have it: the lock holds up whoever writes one now."""
+    if not SmallFile.objects.select_for_update().filter(pk=pk, created_at__lt=timezone.now() - UNSHOWN).exists():
+        return False
+    return bool(_forgettable().filter(pk=pk).delete()[0])
 
 
 def _with_texts(rows: list[Row], texts: Mapping[str, bytes]) -> list[Row]:

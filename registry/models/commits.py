@@ -5,6 +5,7 @@ Clients keep a tree by its name for ever, so every change is a new commit. What 
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -34,14 +35,20 @@ class Commit(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["version", "-id"], name="commit_newest")]
+        indexes = [
+            models.Index(fields=["version", "-id"], name="commit_newest"),
+            GinIndex(fields=["tree"], name="commit_tree", opclasses=["jsonb_path_ops"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sha[:7]} {self.title}"
 
 
 class SmallFile(models.Model):
-    """A text or small picture of a tree (a model card, a configuration), kept under git's blob id. Weights are never here."""
+    """A text or small picture of a tree (a model card, a configuration), kept under git's blob id. Weights are never here.
+
+    `created_at` is renewed, to the half hour, when a tree is written that has it: texts that lie in no tree are forgotten an hour later.
+    """
 
     oid = models.CharField(max_length=40, primary_key=True)
     size_bytes = models.PositiveIntegerField()
