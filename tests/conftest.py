@@ -16,6 +16,7 @@ from django.conf import settings as django_settings
 from tests.prepared import at_rest  # noqa: F401  (a fixture)
 from tests.servers import live_hub  # noqa: F401  (a fixture)
 
+Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when collectstatic has not run yet
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop in the test's thread
 FOLDERS = count()
 gc.set_threshold(10_000, 10, 50)  # a quarter of all time went into looking, again and again, at what pytest and libraries keep anyway
@@ -39,7 +40,6 @@ def stores(settings: Any, tmp_path: Path) -> Path:
     settings.PREVIEWS = False  # a test that wants pictures says so: rendering takes seconds
     settings.SCAN_SECOND_OPINIONS = False  # as above: two more processes for every pickle
     settings.STORAGES = {**django_settings.STORAGES, **{name: _folder(tmp_path, name) for name in ("models", "quarantine", "media")}}
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when collectstatic has not run yet
     return tmp_path / "storage"
 
 

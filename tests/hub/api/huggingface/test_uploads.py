@@ -256,6 +256,7 @@ def test_a_push_goes_through_while_broker_and_cache_are_away(
 
     monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(app, "_pool", None)
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)  # an earlier test has opened one to the real broker
     away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {"default": away}
     caches._settings = caches.settings = caches.configure_settings(None)
