@@ -20,7 +20,6 @@ def blur_of(png: bytes) -> str:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if image.width * image.height > MOST_PIXELS:
                 return ""
-            image.draft("RGB", (SIDE, SIDE))
             small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return ""

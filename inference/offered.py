@@ -5,6 +5,8 @@ Who may see the version is not asked here.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef, QuerySet
 
 from inference.models import Purpose, Render
@@ -17,6 +19,13 @@ def offered_previews() -> QuerySet[Render]:
     files = queries.downloadable_files().filter(pk=OuterRef("file"), version=OuterRef("version"))
     living = Render.objects.filter(version__deleted_at=None, version__entry__deleted_at=None).exclude(version__status=Status.WITHDRAWN)
     return living.filter(Exists(files), purpose=Purpose.PREVIEW).exclude(version__preview_settings__enabled=False)
+
+
+def strength_of(addons: Any, *, alone: bool) -> float:
+    """How strongly the version's weights act in a shot: 0 where it shows the base only. `alone`: there is no base, the weights are all."""
+    if alone:
+        return 1.0
+    return max((abs(float(one.get("strength", 1.0))) for one in addons or ()), default=0.0)
 
 
 def is_offered(render: Render) -> bool:

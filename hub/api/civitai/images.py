@@ -14,7 +14,7 @@ from django.db.models import F, OuterRef, QuerySet
 
 from hub import pictures
 from inference.models import Render, Shot
-from inference.offered import offered_previews
+from inference.offered import offered_previews, strength_of
 from registry.lifecycle import RenderState
 
 MOST = 20
@@ -79,13 +79,6 @@ def chosen(rows: Iterable[dict[str, Any]], *, meta: bool = False) -> list[ImageR
         if strength:
             found.append((-strength, row.pop("place"), ImageRow(id=row.pop("picture_id"), **row)))
     return [image for _, _, image in sorted(found, key=lambda one: one[:2])[: MOST_OF_ONE if meta else MOST]]
-
-
-def strength_of(addons: Any, *, alone: bool) -> float:
-    """How strongly the version's weights act in a shot: 0 where it shows the base only. `alone`: there is no base, the weights are all."""
-    if alone:
-        return 1.0
-    return max((abs(float(one.get("strength", 1.0))) for one in addons or ()), default=0.0)
 
 
 def image_object(origin: str, image: ImageRow, rating: int, stem: str) -> dict[str, Any]:

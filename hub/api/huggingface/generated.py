@@ -10,14 +10,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
-from hub import pictures
-from hub.api.huggingface import cards, configs, paths
+from hub import pictures, repopaths
+from hub.api.huggingface import cards, configs
 from hub.api.huggingface.usage import Usage, lines
 from inference import renderfiles
 from inference.diffusion import jobs
 from inference.diffusion.families import VELOCITY, Architecture
 from inference.models import PreviewSettings, Shot
+from inference.offered import strength_of
 from registry.formats.errors import FormatError
 from registry.models import File, Kind, Version
 from registry.refusals import Refusal
@@ -33,8 +35,8 @@ NO_TOKENIZER = "The tokenizers are not among them: this hub was installed withou
 
 def texts(version: Version, files: list[File]) -> dict[str, bytes]:
     """Path -> content of every text that the hub writes for these downloadable files of a version. Blobs are expected to be loaded."""
-    places = paths.assign(files)
-    placed = [(places[file.pk], file) for file in paths.ordered(files)]
+    places = repopaths.assign(files)
+    placed = [(places[file.pk], file) for file in repopaths.ordered(files)]
     architecture = architecture_of(version, placed)
     layout = configs.layout(architecture) if architecture else {}
     usage = lines(_usage(version, placed, configs.PIPELINES.get(architecture.family, "") if architecture else ""))
@@ -45,9 +47,12 @@ def texts(version: Version, files: list[File]) -> dict[str, bytes]:
 
 
 def also_from(version: Version) -> list[Any]:
-    """What the texts are made from beside the entry, the version and its files: the owner's word on the prediction, and pictures."""
+    """What the texts are made from beside the entry, the version and its files: the owner's word on the prediction, and pictures.
+
+    Asked at every reading of a tree: ids only.
+    """
     told = PreviewSettings.objects.filter(version=version).values_list("prediction", flat=True).first()
-    return [told, [[sample.prompt, sample.url] for sample in samples(version)]]
+    return [told, list(_newest_shots(version).values_list("pk", "picture_id")) if settings.PUBLIC_URL else []]
 
 
 def card_data(version: Version) -> dict[str, Any]:
@@ -82,21 +87,19 @@ def samples(version: Version) -> list[cards.Sample]:
     """Pictures of the version's newest previews that everybody may see; none where the hub does not know its own address."""
     if not settings.PUBLIC_URL:
         return []
-    shots = pictures.shown_to_all().filter(render__version=version, picture__isnull=False)
-    shots = shots.select_related("picture", "render").order_by("-render_id", "place")[:MAX_LOOKED_AT]
+    shots = _newest_shots(version).select_related("picture", "render")
     root = settings.PUBLIC_URL.rstrip("/")
     found = [
         cards.Sample(str(shot.spec.get("prompt", "")), root + pictures.original(shot.picture, version.entry.slug))
         for shot in shots
-        if shot.picture and _acts(shot)
+        if shot.picture and strength_of(shot.spec.get("addons"), alone=shot.render.base_id is None)
     ]
     return found[: cards.MAX_WIDGETS]
 
 
-def _acts(shot: Shot) -> bool:
-    """Whether the version's weights are in the picture: an add-on is also rendered at strength 0, to be compared with."""
-    addons = shot.spec.get("addons") or []
-    return shot.render.base_id is None or any(one.get("strength", 1.0) for one in addons)
+def _newest_shots(version: Version) -> QuerySet[Shot]:
+    shots = pictures.shown_to_all().filter(render__version=version, picture__isnull=False)
+    return shots.order_by("-render_id", "place")[:MAX_LOOKED_AT]
 
 
 def _usage(version: Version, placed: list[tuple[str, File]], pipeline: str) -> Usage:

@@ -10,8 +10,8 @@ import re
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from hub import downloads
-from hub.api.huggingface import paths, textfiles, trees, wellknown_answers
+from hub import downloads, repopaths
+from hub.api.huggingface import textfiles, trees, wellknown_answers
 from hub.api.huggingface.answers import EntryNotFound, HubError, NothingYet, RevisionNotFound, Withheld, endpoint
 from hub.api.huggingface.repositories import Place, find_place, repo_id
 from hub.api.huggingface.wellknown_answers import or_wellknown
@@ -88,7 +88,7 @@ def _refuse_held(place: Place, user: User | None, path: str) -> None:
     """Say why a file is withheld that is in no tree any more (or not yet), if this user may know that there is one."""
     found = place.version.files.select_related("blob", "source", "version__entry__owner")
     files = [file for file in found if queries.may_see_file(user, file)]
-    places = paths.assign(files)
+    places = repopaths.assign(files)
     held = [file for file in files if path in {places[file.pk], file.name} and not file.downloadable]
     if held:
         raise _withheld(held[-1], user, place.commit.sha)

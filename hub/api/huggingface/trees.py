@@ -12,7 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
-from hub.api.huggingface import configs, generated, paths
+from hub import repopaths
+from hub.api.huggingface import configs, generated
 from hub.api.huggingface.answers import HubError
 from registry import commits, queries
 from registry.commits import Row
@@ -76,8 +77,8 @@ def _renewed(version: Version, files: list[File], kept: list[Row], stamp: str, s
 
 def _tree(version: Version, files: list[File], kept: list[Row]) -> tuple[list[Row], dict[str, bytes]]:
     """(rows, the texts among them that the hub wrote). Of two things at one path the file wins, then the creator's text."""
-    places = paths.assign(files)
-    rows = [commits.file_row(file, places[file.pk]) for file in paths.ordered(files)]
+    places = repopaths.assign(files)
+    rows = [commits.file_row(file, places[file.pk]) for file in repopaths.ordered(files)]
     taken = {row["path"] for row in rows}
     rows += [row for row in kept if row["path"] not in taken]
     taken |= {row["path"] for row in kept}

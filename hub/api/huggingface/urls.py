@@ -8,9 +8,9 @@ from __future__ import annotations
 from django.urls import re_path
 
 from hub.api.huggingface import account, listing, pages, resolve, views
+from hub.api.huggingface.writing_urls import REPO
 from hub.api.huggingface.writing_urls import urlpatterns as writing
 
-REPO = r"(?P<namespace>[^/]+)/(?P<name>[^/]+)"
 REVISION = r"(?P<revision>refs/(?:heads|tags|convert|pr)/[^/]+|[^/]+)"
 OTHERS = "datasets|spaces|kernels|buckets|oauth"
 """First segments under which this protocol has other things than models; no person can have such a name."""

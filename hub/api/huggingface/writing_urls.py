@@ -18,7 +18,7 @@ urlpatterns = [
     re_path(rf"^api/models/{REPO}/tag/(?P<revision>.+)$", changing.tag, name="hf-tag"),
     re_path(rf"^api/models/{REPO}/preupload/(?P<revision>.+)$", committing.preupload, name="hf-preupload"),
     re_path(rf"^api/models/{REPO}/commit/(?P<revision>.+)$", committing.commit, name="hf-commit"),
-    re_path(r"^(?P<namespace>[^/]+)/(?P<name>[^/]+)\.git/info/lfs/objects/batch$", lfs.batch, name="hf-lfs-batch"),
+    re_path(rf"^{REPO}\.git/info/lfs/objects/batch$", lfs.batch, name="hf-lfs-batch"),
     path("_lfs/complete", lfs.complete, name="hf-lfs-complete"),
     path("_lfs/verify", lfs.verify, name="hf-lfs-verify"),
 ]

@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from hub import repopaths
 from hub.api.civitai import choosing, rows
-from hub.api.huggingface import paths, trees
+from hub.api.huggingface import trees
 from registry import catalog, commits, queries
 from registry.models import Blob, Commit, CommitTag, File, User, Version
 from tests.factories import VersionFactory
@@ -158,7 +159,7 @@ def test_the_first_file_is_the_one_that_a_download_without_wishes_gives(file: Fi
         served = rows.read_files(queries.downloadable_files().filter(version=version))
         chosen = choosing.primary(served)
         assert chosen is not None
-        ordered = paths.ordered(File.objects.filter(version=version).select_related("blob"))
+        ordered = repopaths.ordered(File.objects.filter(version=version).select_related("blob"))
         assert ordered[0].pk == chosen.id
     assert ordered[-1] == pickle
 
@@ -183,7 +184,7 @@ def test_no_two_files_share_a_path(file: File, creator: User) -> None:
     published_file(creator, b"one", "lantern.fp16.safetensors", version=file.version)
     recipe = {"keep": "all", "precision": "fp16"}
     published_file(creator, b"two", "lantern-fp16.safetensors", version=file.version, source=file, role="derived", recipe=recipe)
-    placed = paths.assign(File.objects.filter(version=file.version).select_related("source"))
+    placed = repopaths.assign(File.objects.filter(version=file.version).select_related("source"))
     assert set(placed.values()) == {"lantern.safetensors", "lantern.fp16.safetensors", "lantern-fp16.safetensors"}
 
 
