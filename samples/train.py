@@ -22,10 +22,10 @@ from samples.build import HERE
 from samples.training import files, first_stage, second_stage, variants
 from samples.training.pair import PROCESSES, run_pair
 
-VAE_STEPS, UNET_STEPS, PICTURES = 1200, 1700, 8000
+VAE_STEPS, UNET_STEPS, PICTURES = 1000, 1500, 8000
 SIDES: tuple[tuple[tuple[Callable[[Path, int], None], int], ...], ...] = (
-    ((variants.neon, 420), (variants.crisp, 200)),
-    ((variants.sticker, 300), (variants.old_print, 220), (variants.winterday, 120)),
+    ((variants.neon, 360), (variants.crisp, 170)),
+    ((variants.sticker, 270), (variants.old_print, 190), (variants.winterday, 110)),
 )
 """What either process makes at the end, and in how many steps."""
 
