@@ -1,5 +1,5 @@
 // Builds frontend/ into static/dist/: hashed files, a manifest for the template tag, and compressed twins for the static server.
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import tailwind from "@tailwindcss/vite";
@@ -19,6 +19,13 @@ const compressed = {
   },
 };
 
+// Each script in frontend/pages/ belongs to one page: {% bundle "pages/<name>" %} loads it there alone.
+const pages = Object.fromEntries(
+  (existsSync("frontend/pages") ? readdirSync("frontend/pages") : [])
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => [`pages/${name.slice(0, -3)}`, `frontend/pages/${name}`]),
+);
+
 export default defineConfig({
   base: "/static/dist/",
   plugins: [tailwind(), compressed],
@@ -28,6 +35,6 @@ export default defineConfig({
     emptyOutDir: true,
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rollupOptions: { input: { main: "frontend/main.js", upload: "frontend/upload.js" } },
+    rollupOptions: { input: { main: "frontend/main.js", upload: "frontend/upload.js", ...pages } },
   },
 });

@@ -4,6 +4,7 @@ import "./main.css";
 import "./pictures.css";
 import "./use.css";
 import "./pictures.js";
+import "./areas.js";
 
 window.htmx = htmx; // the upload page asks for its list of work through it
 

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "hub.requests.RequestIdMiddleware",
     "hub.programs.ProgramsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "hub.languages.PagesLocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -279,6 +280,9 @@ X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "hub.web.errors.csrf_failed"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [ROOT / "locale"]
+LANGUAGE_COOKIE_NAME = "language"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -6,6 +6,7 @@ from django.urls import path, re_path, register_converter
 from django.urls.converters import SlugConverter
 from django.views.generic import RedirectView
 
+from hub import languages
 from hub.web import (
     accounts,
     art,
@@ -50,6 +51,7 @@ urlpatterns = [
     path("about", catalog.about, name="about"),
     path("about/scanning", scanpage.glossary, name="scan-glossary"),
     path("theme", site.set_theme, name="theme"),
+    path("language", languages.set_language, name="language"),
     path("art/<slug:version>/<slug:kind>/<entry:seed>.svg", art.art, name="art"),
     path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
     path("models/<int:pk>/edit", changes.edit_entry, name="edit-model"),

@@ -96,6 +96,7 @@ SITE = [
     ("about", "GET /about", OPEN),
     ("about/scanning", "GET /about/scanning", OPEN),
     ("theme", "POST /theme", ">>>>>"),
+    ("language", "POST /language", ">>>>>"),
     ("art/<slug:version>/<slug:kind>/<entry:seed>.svg", "GET /art/1/lora/{slug}.svg", OPEN),
     ("models/<int:pk>", "GET /models/{entry}", LEADS),
     ("models/<int:pk>/<str:title>", "GET /models/{entry}/any-title?modelVersionId={version}", LEADS),
