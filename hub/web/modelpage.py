@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,7 +19,7 @@ from hub.web.site import cap_of
 from registry import agreements, catalog, queries
 from registry.agreements import Question
 from registry.identify.agreement import agrees
-from registry.models import Entry, Rating, Status, Version
+from registry.models import Entry, Rating, Status, Tag, Version
 
 
 @dataclass
@@ -47,6 +48,10 @@ class ModelPage:
     @property
     def best(self) -> FileRow | None:
         return next((row for row in self.rows if row.recommended), None)
+
+    @cached_property
+    def tags(self) -> list[Tag]:
+        return list(self.entry.tags.all())
 
     @property
     def gone(self) -> bool:
