@@ -11,7 +11,7 @@ from django.db.models import F, Max, Value
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import agreements, cleanup, timeline
+from registry import agreements, cleanup, reviews, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Entry, File, KeptDeclaration, Status, Subject, Tag, User, Version
@@ -95,6 +95,7 @@ def publish(version: Version) -> Version:
     for file in files:
         if file.role == "uploaded":
             timeline.mark(file, "published")
+    reviews.weigh(version.entry_id)
     reindex(version.entry)
     return version
 
@@ -188,6 +189,7 @@ def _hold(*versions: Version) -> None:
 def _after_removal(entry: Entry) -> None:
     left = entry.versions.filter(status=Status.PUBLISHED, deleted_at=None).aggregate(newest=Max("published_at"))
     Entry.objects.filter(pk=entry.pk).update(live=left["newest"] is not None, published_at=left["newest"] or F("published_at"))
+    reviews.weigh(entry.pk)
     reindex(entry)
 
 

@@ -2,6 +2,7 @@
 
 from registry.models.catalog import CommercialUse, DownloadCount, Entry, KeptDeclaration, Kind, Status, Subject, Tag, Version, Visibility
 from registry.models.commits import Commit, CommitTag, SmallFile
+from registry.models.community import Collected, Collection, Decision, Follow, Note, Report, Reported, ReportReason, Review
 from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
@@ -9,16 +10,25 @@ from registry.models.people import Rating, Scope, Token, User
 __all__ = [
     "Blob",
     "BlobHash",
+    "Collected",
+    "Collection",
     "CommercialUse",
     "Commit",
     "CommitTag",
+    "Decision",
     "DownloadCount",
     "Entry",
     "File",
+    "Follow",
     "KeptDeclaration",
     "Kind",
     "Living",
+    "Note",
     "Rating",
+    "Report",
+    "ReportReason",
+    "Reported",
+    "Review",
     "Role",
     "Scope",
     "SmallFile",

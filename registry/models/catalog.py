@@ -90,6 +90,9 @@ class Entry(models.Model):
         editable=False,
         help_text="Made by a push, and nobody has described it by hand yet: its kind comes from its files, its words from their README.",
     )
+    thumbs_up = models.PositiveIntegerField(default=0, editable=False, help_text="Of its published versions' reviews.")
+    thumbs_down = models.PositiveIntegerField(default=0, editable=False)
+    approval = models.FloatField(default=0, editable=False, help_text="Wilson's lower bound of the share of thumbs up, 95 %, 0 to 1.")
     text_bytes = models.PositiveBigIntegerField(default=0, editable=False, help_text="Bytes of texts and small pictures that were pushed.")
     search = SearchVectorField(null=True, editable=False)
 
@@ -104,6 +107,8 @@ class Entry(models.Model):
             models.Index(fields=["-published_at", "-id"], name="entry_newest"),
             models.Index(fields=["-download_count", "-id"], name="entry_downloads"),
             models.Index(fields=["kind", "-published_at", "-id"], name="entry_kind_newest"),
+            models.Index(fields=["-approval", "-id"], name="entry_best_rated"),
+            models.Index(fields=["-approval", "-download_count", "-id"], name="entry_highest_rated"),
         ]
 
     def __str__(self) -> str:
@@ -140,6 +145,8 @@ class Version(models.Model):
     withdrawn_reason = models.CharField(max_length=300, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     download_count = models.PositiveBigIntegerField(default=0, editable=False)
+    thumbs_up = models.PositiveIntegerField(default=0, editable=False, help_text="Reviews that recommend it; hidden ones do not count.")
+    thumbs_down = models.PositiveIntegerField(default=0, editable=False)
 
     files: RelatedManager[File]
     kept: RelatedManager[KeptDeclaration]

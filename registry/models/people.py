@@ -33,11 +33,16 @@ class Rating(models.IntegerChoices):
     XXX = 16, "XXX"
 
 
+NO_BLUR = 32
+"""`User.blur_from` of whoever wants no picture blurred: above every rating."""
+
+
 class User(AbstractUser):
     """A person. Staff are admins; members of no group but with `is_moderator` may judge suspicious files."""
 
     is_moderator = models.BooleanField(default=False)
     max_rating = models.PositiveSmallIntegerField(choices=Rating.choices, default=Rating.PG13)
+    blur_from = models.PositiveSmallIntegerField(default=Rating.R, help_text="Pictures rated so or above are blurred; 32: none are.")
 
     @property
     def moderates(self) -> bool:

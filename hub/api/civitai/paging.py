@@ -52,23 +52,25 @@ class Order:
         return tuple(getattr(row, key) for key in self.keys)
 
 
-TYPES = {"published_at": "timestamptz", "download_count": "bigint", "relevance": "float8", "id": "bigint"}
+TYPES = {"published_at": "timestamptz", "download_count": "bigint", "relevance": "float8", "approval": "float8", "id": "bigint"}
 """PostgreSQL's, of what entries are sorted by."""
 NEWEST = Order("newest", ("published_at",))
 OLDEST = Order("oldest", ("published_at",), descending=False)
+RATED = Order("rated", ("approval", "download_count"))
 DOWNLOADS = Order("downloads", ("download_count",))
 RELEVANCE = Order("relevance", ("relevance", "download_count"))
 ORDERS = {
-    "Highest Rated": DOWNLOADS,
+    "Highest Rated": RATED,
     "Most Downloaded": DOWNLOADS,
-    "Most Liked": DOWNLOADS,
+    "Most Liked": RATED,
     "Most Discussed": DOWNLOADS,
     "Most Collected": DOWNLOADS,
     "Most Images": DOWNLOADS,
     "Newest": NEWEST,
     "Oldest": OLDEST,
 }
-"""By the site's name. The hub keeps no likes, comments or collections: these are by downloads until it does. A new order needs a name
+"""By the site's name. "Highest Rated" is by Wilson's lower bound of its thumbs, of equal ones by downloads. The hub tells no likes, and
+counts neither comments nor collections of a model: sorts by those are by thumbs or downloads. A new order needs a name
 of its own, columns that are never null with their `TYPES`, and an index over them and the id."""
 
 
@@ -103,7 +105,7 @@ def _typed(key: str, value: Any) -> Any:
         if moment is None or moment.tzinfo is None:
             raise ValueError("no moment")
         return moment
-    if key == "relevance":
+    if key in {"relevance", "approval"}:
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError("no count")

@@ -103,6 +103,8 @@ class VersionRow:
     published_at: datetime | None
     deleted_at: datetime | None
     download_count: int
+    thumbs_up: int
+    thumbs_down: int
     files: list[FileRow] = field(default_factory=list)
     held: list[FileRow] = field(default_factory=list)
     images: list[ImageRow] = field(default_factory=list)
@@ -127,6 +129,9 @@ class EntryRow:
     deleted_at: datetime | None
     live: bool
     download_count: int
+    thumbs_up: int
+    thumbs_down: int
+    approval: float
     owner_id: int
     username: str
     relevance: float = 0.0

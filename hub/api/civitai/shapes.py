@@ -81,7 +81,7 @@ def version_in_model(origin: str, entry: EntryRow, version: VersionRow, index: i
         "description": html(version.description),
         "trainedWords": version.trigger_words,
         "supportsGeneration": False,
-        "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0},
+        "stats": {"downloadCount": version.download_count, "thumbsUpCount": version.thumbs_up, "thumbsDownCount": version.thumbs_down},
         "files": [file_object(origin, file, main, say_not_primary=False) for file in files],
         "images": image_objects(origin, entry, version),
     }
@@ -116,7 +116,7 @@ def model_object(origin: str, entry: EntryRow, *, primary_only: bool = False) ->
         "allowCommercialUse": vocabulary.commercial_use(entry.allow_commercial_use),
         "allowDerivatives": entry.allow_derivatives,
         "allowDifferentLicense": entry.allow_different_license,
-        "stats": model_stats(entry.download_count),
+        "stats": model_stats(entry),
         "creator": {"username": entry.username, "image": None},
         "tags": entry.tags,
         "modelVersions": [
@@ -127,18 +127,22 @@ def model_object(origin: str, entry: EntryRow, *, primary_only: bool = False) ->
     return {**data, "mode": mode} if mode else data
 
 
-def model_stats(downloads: int) -> dict[str, int]:
+def model_stats(entry: EntryRow) -> dict[str, int | float]:
     """Counts that the hub does not keep are 0: clients add them up and must not meet null."""
     return {
-        "downloadCount": downloads,
+        "downloadCount": entry.download_count,
         "favoriteCount": 0,
-        "thumbsUpCount": 0,
-        "thumbsDownCount": 0,
+        **thumbs(entry),
         "commentCount": 0,
-        "ratingCount": 0,
-        "rating": 0,
         "tippedAmountCount": 0,
     }
+
+
+def thumbs(row: EntryRow | VersionRow) -> dict[str, int | float]:
+    """The thumbs of reviews, and what older clients read instead: how many there are, and the share of those up on a scale to 5."""
+    count = row.thumbs_up + row.thumbs_down
+    stars = round(5 * row.thumbs_up / count, 2) if count else 0
+    return {"thumbsUpCount": row.thumbs_up, "thumbsDownCount": row.thumbs_down, "ratingCount": count, "rating": stars}
 
 
 def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[str, Any]:
@@ -163,7 +167,7 @@ def version_object(origin: str, entry: EntryRow, version: VersionRow) -> dict[st
         "usageControl": "Download",
         "air": air.name(version.base_model, kind, entry.id, version.id),
         "availability": AVAILABILITY[Visibility(entry.visibility)],
-        "stats": {"downloadCount": version.download_count, "thumbsUpCount": 0, "thumbsDownCount": 0, "ratingCount": 0, "rating": 0},
+        "stats": {"downloadCount": version.download_count, **thumbs(version)},
         "model": {**model, "mode": mode} if mode else model,
         "files": [file_object(origin, file, main, say_not_primary=True) for file in main_first(version.files, main)],
         "images": image_objects(origin, entry, version),
