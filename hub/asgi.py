@@ -9,10 +9,11 @@ from django.conf import settings
 from hub.api.hub.render_events import RenderFeed
 from hub.transport.accel import Accel
 from hub.transport.events import Events
+from hub.transport.inserted import Inserted
 from hub.transport.parts import Parts
 from hub.transport.s3proxy import S3Proxy
 from hub.transport.slashes import SingleSlash
 
 django = WSGIMiddleware(django_application, workers=16)
 files = Accel(django) if settings.SERVE_FILES else django
-application = S3Proxy(Parts(SingleSlash(Events(files, {"render": RenderFeed}))))
+application = S3Proxy(Parts(SingleSlash(Inserted(Events(files, {"render": RenderFeed})))))

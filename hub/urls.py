@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from hub import sidecarzip
 from hub.api.civitai import urls as civitai
 from hub.api.huggingface import urls as huggingface
 from hub.downloads import serve
@@ -22,6 +23,8 @@ urlpatterns = [
     path("api/download/", include(civitai.fetching)),
     path("files/", include(web.reports)),
     path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
+    path("model-versions/<int:pk>/sidecars.zip", sidecarzip.alone, name="sidecars"),
+    path("model-versions/<int:pk>/bundle.zip", sidecarzip.bundle, name="bundle"),
     path("", include(huggingface)),
     path("", include(web)),
 ]

@@ -110,6 +110,8 @@ SITE = [
     ("model-versions/<int:pk>/answer", "POST /model-versions/{version}/answer", ACT),
     ("model-versions/<int:pk>/withdraw", "POST /model-versions/{version}/withdraw", ACT),
     ("model-versions/<int:pk>/delete", "POST /model-versions/{version}/delete", ACT),
+    ("model-versions/<int:pk>/sidecars.zip", "GET /model-versions/{version}/sidecars.zip", READ),
+    ("model-versions/<int:pk>/bundle.zip", "GET /model-versions/{version}/bundle.zip", "+++++ +++++ -++-+ -++-+ xxxxx xxxxx"),
     ("model-versions/<int:pk>/previews", "GET /model-versions/{version}/previews", PREVIEW_PAGE),
     ("model-versions/<int:pk>/previews/again", "POST /model-versions/{version}/previews/again", ACT),
     ("model-versions/<int:pk>/previews/cancel", "POST /model-versions/{version}/previews/cancel", ACT),
