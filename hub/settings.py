@@ -212,6 +212,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "hub.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "refresh-verdicts": {"task": "hub.refresh_verdicts", "schedule": 10.0, "options": {"expires": 30}},
+    "refresh-search": {"task": "hub.refresh_search", "schedule": 10.0, "options": {"expires": 30}},
     "refresh-previews": {"task": "hub.refresh_previews", "schedule": 10.0, "options": {"expires": 30}},
     "tidy": {"task": "hub.tidy", "schedule": 900.0, "options": {"expires": 900}},
 }

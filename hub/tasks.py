@@ -6,7 +6,7 @@ from celery import shared_task
 
 from hub import pipeline
 from inference import pictures, previews, renders
-from registry import cleanup, commits, counters
+from registry import cleanup, commits, counters, indexing
 from scanner import rescans
 
 
@@ -26,6 +26,12 @@ def refresh_verdicts() -> dict[str, int]:
 def refresh_previews() -> dict[str, int]:
     """Every ten seconds, by beat: previews that are missing or out of date are planned, a few at a time."""
     return previews.refresh()
+
+
+@shared_task(name="hub.refresh_search")
+def refresh_search() -> dict[str, int]:
+    """Every ten seconds, by beat: what older rules have indexed is indexed anew, a few at a time."""
+    return indexing.refresh()
 
 
 @shared_task(name="hub.tidy")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.postgres.search import SearchVector
 from django.db import transaction
-from django.db.models import F, Max, Value
+from django.db.models import F, Max
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import agreements, cleanup, reviews, timeline
+from registry import agreements, cleanup, indexing, reviews, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Entry, File, KeptDeclaration, Status, Subject, Tag, User, Version
@@ -173,7 +172,9 @@ def delete_entry(entry: Entry, reason: str = "") -> None:
     for version in entry.versions.all():
         cleanup.abandon_uploads(version)
     if entry.published_at is None:
+        words = indexing.words_of(entry)
         entry.delete()
+        indexing.forget(words)
         return
     entry.deleted_at, entry.deleted_reason = timezone.now(), reason[:300]
     entry.save()
@@ -201,19 +202,8 @@ def set_tags(entry: Entry, names: Iterable[str]) -> None:
 
 
 def reindex(entry: Entry) -> None:
-    """Bring the search column up to date, in the writer's transaction: what is saved is found."""
-    versions = entry.versions.filter(deleted_at=None)
-    words = [word for version in versions for word in (*version.trigger_words, version.name, version.base_model)]
-    files = File.kept.filter(version__in=versions).values_list("name", flat=True)
-    vector = (
-        SearchVector(Value(entry.name), weight="A", config="simple")
-        + SearchVector(Value(" ".join([entry.owner.username, *entry.tags.values_list("name", flat=True)])), weight="B", config="simple")
-        + SearchVector(
-            Value(" ".join([*words, *(name.replace("_", " ").replace(".", " ") for name in files)])), weight="C", config="simple"
-        )
-        + SearchVector(Value(entry.description[:20_000]), weight="D", config="simple")
-    )
-    Entry.objects.filter(pk=entry.pk).update(search=vector)
+    """Bring the search up to date, in the writer's transaction: what is saved is found."""
+    indexing.index([entry.pk])
 
 
 def _free_slug(owner: User, name: str) -> str:

@@ -48,6 +48,10 @@ class FileState(models.TextChoices):
     FAILED = "failed"
 
 
+SHOWN_STATES = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
+"""States in which readers see a file; its unfinished and failed attempts are its creator's own business."""
+
+
 class DerivativeState(models.TextChoices):
     WANTED = "wanted"
     MAKING = "making"

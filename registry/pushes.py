@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from registry import agreements, catalog
+from registry import agreements, catalog, indexing
 from registry.branches import MAX_BRANCH, branch_name
 from registry.cards import Card
 from registry.models import Entry, File, Kind, User, Version, Visibility
@@ -63,6 +63,7 @@ def rename(entry: Entry, name: str) -> None:
     trial = create(entry.owner, name, Visibility.PRIVATE)  # one set of rules for names
     trial.delete()
     Entry.objects.filter(pk=entry.pk).update(slug=name, name=name if entry.name == entry.slug else entry.name)
+    indexing.index([entry.pk])
 
 
 def create_branch(entry: Entry, name: str) -> Version:
@@ -92,11 +93,15 @@ def first_version(entry: Entry) -> Version:
 
 def remove(file: File) -> None:
     """Take a file, and what was derived from it, out of its version. Trees that were frozen before keep it."""
+    _take_out(file)
+    indexing.index([file.version.entry_id])
+
+
+def _take_out(file: File) -> None:
     now = timezone.now()
     File.objects.filter(pk=file.pk, removed_at=None).update(removed_at=now)
-    made = list(File.objects.filter(source=file, removed_at=None))
-    for derived in made:
-        remove(derived)
+    for derived in File.objects.filter(source=file, removed_at=None):
+        _take_out(derived)
 
 
 def describe(version: Version, card: Card) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, TextField, Value
+from django.db.models import BooleanField, F, Func, Prefetch, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from registry import storage
-from registry.lifecycle import FileState
+from registry.lifecycle import SHOWN_STATES, FileState
 from registry.models import Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
+from registry.search import HEX
+from registry.search import search as search
 from registry.statements import Given
 
-HEX = re.compile(r"[0-9A-F]{8,64}")
 PREFIXED = ("SHA256", "AutoV3", "DATA")
 """Hashes that are also found by their first digits: AutoV3 is itself the beginning of one."""
 EMPTY_DATA = "E3B0C44298FC"
@@ -49,13 +48,12 @@ def may_read_version(user: Any, version: Version) -> bool:
     return may_read(user, version.entry) and version.status != Status.DRAFT
 
 
-SHOWN_TO_ALL = (FileState.READY, FileState.DANGER, FileState.QUARANTINED)
-"""States in which readers see a file; its unfinished and failed attempts are its creator's own business."""
+SHOWN_TO_ALL = SHOWN_STATES
 
 
 def may_see_file(user: Any, file: File) -> bool:
     """Whether this user may know of a file: its version is theirs to read, and it is far enough or theirs to change."""
-    seen = file.state in SHOWN_TO_ALL or may_edit(user, file.version.entry)
+    seen = file.state in SHOWN_STATES or may_edit(user, file.version.entry)
     return seen and may_read_version(user, file.version)
 
 
@@ -90,7 +88,7 @@ def visible_files(user: Any) -> QuerySet[File]:
     files = File.kept.filter(version__in=readable_versions(user))
     if is_moderator(user):
         return files
-    rule = Q(state__in=SHOWN_TO_ALL)
+    rule = Q(state__in=SHOWN_STATES)
     if user and user.is_authenticated:
         rule |= Q(version__entry__owner=user)
     return files.filter(rule)
@@ -132,38 +130,6 @@ def with_cards(entries: QuerySet[Entry]) -> QuerySet[Entry]:
 
 def files_with_blobs() -> QuerySet[File]:
     return File.kept.select_related("blob", "source").prefetch_related("blob__hashes").order_by("id")
-
-
-NEGATIONS = re.compile(r"-(?:[\s!&|()]*-)+")
-"""Minus signs with no word between them: PostgreSQL stacks each one and gives up at 32."""
-
-
-def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
-    """Entries that match `text`: full text over name, creator, tags, trigger words, description and file names, or part of the name.
-
-    A hash of 8 or more hex digits finds the entry that holds the file.
-    """
-    text = text.replace("\x00", "").strip()[:200]
-    if not text:
-        return entries
-    if HEX.fullmatch(text.upper().removeprefix("0X")):
-        hit = entries.filter(Exists(File.objects.filter(version__entry=OuterRef("pk"), blob__in=blobs_by_hash(text))))
-        if hit.exists():
-            return hit
-    query = SearchQuery(NEGATIONS.sub("-", text), search_type="websearch", config="simple")
-    prefix = _prefix_query(text)
-    rule = Q(search=query) | Q(name__icontains=text)
-    if prefix is not None:
-        rule |= Q(search=prefix)
-    return entries.filter(rule).annotate(rank=SearchRank(F("search"), query)).order_by("-rank", "-download_count", "-id")
-
-
-def _prefix_query(text: str) -> SearchQuery | None:
-    """The last word as a prefix, so that results come while typing."""
-    words = re.findall(r"\w+", text)[:8]
-    if not words:
-        return None
-    return SearchQuery(" & ".join([*words[:-1], f"{words[-1]}:*"]), search_type="raw", config="simple")
 
 
 def blobs_by_hash(value: str) -> QuerySet[Blob]:

@@ -1,6 +1,18 @@
 """The registry's tables, gathered so that callers write `from registry.models import Entry`."""
 
-from registry.models.catalog import CommercialUse, DownloadCount, Entry, KeptDeclaration, Kind, Status, Subject, Tag, Version, Visibility
+from registry.models.catalog import (
+    CommercialUse,
+    DownloadCount,
+    Entry,
+    KeptDeclaration,
+    Kind,
+    SearchWord,
+    Status,
+    Subject,
+    Tag,
+    Version,
+    Visibility,
+)
 from registry.models.commits import Commit, CommitTag, SmallFile
 from registry.models.community import Collected, Collection, Decision, Follow, Note, Report, Reported, ReportReason, Review
 from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
@@ -31,6 +43,7 @@ __all__ = [
     "Review",
     "Role",
     "Scope",
+    "SearchWord",
     "SmallFile",
     "Status",
     "Subject",

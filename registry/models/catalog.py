@@ -95,6 +95,7 @@ class Entry(models.Model):
     approval = models.FloatField(default=0, editable=False, help_text="Wilson's lower bound of the share of thumbs up, 95 %, 0 to 1.")
     text_bytes = models.PositiveBigIntegerField(default=0, editable=False, help_text="Bytes of texts and small pictures that were pushed.")
     search = SearchVectorField(null=True, editable=False)
+    search_rules = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Number of the rules that made `search`.")
 
     versions: RelatedManager[Version]
 
@@ -104,6 +105,7 @@ class Entry(models.Model):
         indexes = [
             GinIndex(fields=["search"], name="entry_search"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="entry_name_trgm"),
+            models.Index(fields=["search_rules", "id"], name="entry_search_rules"),
             models.Index(fields=["-published_at", "-id"], name="entry_newest"),
             models.Index(fields=["-download_count", "-id"], name="entry_downloads"),
             models.Index(fields=["kind", "-published_at", "-id"], name="entry_kind_newest"),
@@ -118,6 +120,21 @@ class Entry(models.Model):
     def gone(self) -> bool:
         """Deleted: a tombstone is left, which keeps name, metadata and hashes."""
         return self.deleted_at is not None
+
+
+class SearchWord(models.Model):
+    """A word that some entry has or had, to mend typing errors by (`registry.indexing`). Whose it is, is asked of the entries."""
+
+    word = models.CharField(max_length=40)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["word"], name="searchword_word"),
+            GinIndex(fields=["word"], name="searchword_trgm", opclasses=["gin_trgm_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.word
 
 
 class Version(models.Model):
