@@ -83,7 +83,7 @@ def waking(words: Iterable[Trigger]) -> list[str]:
 
 
 def counted(files: Iterable[File]) -> list[tuple[str, int]]:
-    """(word, how many captions have it; 0: stated, not counted) of all files together, most frequent first. No query where blobs are loaded."""
+    """(word, how many captions have it; 0: stated, not counted) of all files together, the stated first, then by frequency."""
     counts: dict[str, int] = {}
     for file in files:
         rows = (file.blob.detected if file.blob else {}).get("trigger_words")

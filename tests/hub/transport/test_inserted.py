@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 from dataclasses import dataclass, field
@@ -117,8 +118,6 @@ def test_nothing_is_read_for_a_client_that_is_gone() -> None:
 def test_stored_objects_of_s3_are_sent_the_same_way(s3_stores: None, tmp_path: Any) -> None:
     path = tmp_path / "weights"
     path.write_bytes(DATA)
-    import hashlib
-
     sha256 = hashlib.sha256(DATA).hexdigest()
     storage.place_file(path, sha256)
     assert ask(order_of(Blob(sha256=sha256, size_bytes=len(DATA)))).body == b"head" + DATA + b"tail"
