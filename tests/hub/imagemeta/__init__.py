@@ -1,0 +1,1 @@
+"""Reading what images say of their making."""
