@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 
+from registry import catalog
 from registry.models import Blob, Entry, File, Tag, Token, Upload, User, Version
 
 admin.site.site_header = "Weighhouse administration"
@@ -17,8 +21,34 @@ class PeopleAdmin(UserAdmin):
     list_display = ("username", "email", "is_moderator", "is_staff", "date_joined")
 
 
+class Indexed(admin.ModelAdmin):
+    """What is repaired here is found and filtered as it now is."""
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        for entry in self.entries_of(form.instance):
+            catalog.reindex(entry)
+
+    def delete_model(self, request: Any, obj: Any) -> None:
+        entries = list(self.entries_of(obj))
+        super().delete_model(request, obj)
+        for entry in Entry.objects.filter(pk__in=[entry.pk for entry in entries]):
+            catalog.reindex(entry)
+
+    def delete_queryset(self, request: Any, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+    def entries_of(self, row: Any) -> Iterable[Entry]:
+        return [row] if isinstance(row, Entry) else row.entries.all() if isinstance(row, Tag) else [entry_of(row)]
+
+
+def entry_of(row: Version | File) -> Entry:
+    return row.entry if isinstance(row, Version) else row.version.entry
+
+
 @admin.register(Entry)
-class EntryAdmin(admin.ModelAdmin):
+class EntryAdmin(Indexed):
     list_display = ("name", "kind", "owner", "visibility", "live", "published_at", "download_count")
     list_filter = ("kind", "visibility", "live", "rating")
     search_fields = ("name", "owner__username")
@@ -27,7 +57,7 @@ class EntryAdmin(admin.ModelAdmin):
 
 
 @admin.register(Version)
-class VersionAdmin(admin.ModelAdmin):
+class VersionAdmin(Indexed):
     list_display = ("__str__", "status", "base_model", "published_at")
     list_filter = ("status", "base_model")
     raw_id_fields = ("entry",)
@@ -35,7 +65,7 @@ class VersionAdmin(admin.ModelAdmin):
 
 
 @admin.register(File)
-class FileAdmin(admin.ModelAdmin):
+class FileAdmin(Indexed):
     """State and blob are read-only: a file moves by its life, never by a form."""
 
     list_display = ("name", "version", "role", "state", "size_bytes", "moved_at", "error_code")
@@ -70,4 +100,4 @@ class UploadAdmin(admin.ModelAdmin):
     raw_id_fields = ("file", "owner")
 
 
-admin.site.register(Tag)
+admin.site.register(Tag, Indexed)

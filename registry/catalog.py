@@ -10,7 +10,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import agreements, cleanup, indexing, reviews, timeline
+from registry import agreements, cleanup, facts, indexing, reviews, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Entry, File, KeptDeclaration, Status, Subject, Tag, User, Version
@@ -202,8 +202,9 @@ def set_tags(entry: Entry, names: Iterable[str]) -> None:
 
 
 def reindex(entry: Entry) -> None:
-    """Bring the search up to date, in the writer's transaction: what is saved is found."""
+    """Bring the search and the facts for browsing up to date, in the writer's transaction: what is saved is found."""
     indexing.index([entry.pk])
+    facts.refresh([entry.pk])
 
 
 def _free_slug(owner: User, name: str) -> str:

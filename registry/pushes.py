@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from registry import agreements, catalog, indexing
+from registry import agreements, catalog, facts, indexing
 from registry.branches import MAX_BRANCH, branch_name
 from registry.cards import Card
 from registry.models import Entry, File, Kind, User, Version, Visibility
@@ -95,6 +95,7 @@ def remove(file: File) -> None:
     """Take a file, and what was derived from it, out of its version. Trees that were frozen before keep it."""
     _take_out(file)
     indexing.index([file.version.entry_id])
+    facts.refresh([file.version.entry_id])
 
 
 def _take_out(file: File) -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from registry import components, intake, lifecycle, pushes, storage, timeline
+from registry import components, facts, intake, lifecycle, pushes, storage, timeline
 from registry.formats.directory import TensorDirectory
 from registry.formats.errors import FormatError
 from registry.identify.detect import identify
@@ -103,6 +103,7 @@ def record(blob: Blob, report: dict[str, Any], directory: dict[str, Any] | None)
     blob.scanned_at, blob.container = timezone.now(), str(report.get("kind", ""))[:40]
     blob.released = releases.hold_or_end(blob, row, before)
     blob.save(update_fields=["verdict", "verdict_key", "scanned_at", "container", "released"])
+    facts.refresh_bytes(blob.pk)
     if directory:
         TensorIndex.keep(blob, directory)
         components.settle(blob)
@@ -124,7 +125,9 @@ def _identify(file: File, blob: Blob, directory: dict[str, Any]) -> None:
             log.exception("identification of %s failed", blob.sha256)
             step.note("What it is could not be told from its tensors.")
             return
-        blob.save(update_fields=["detected"])
+        with transaction.atomic():
+            blob.save(update_fields=["detected"])
+            facts.refresh_bytes(blob.pk)
         step.note(", ".join(str(blob.detected[key]) for key in ("kind", "base_model", "precision") if blob.detected.get(key)))
 
 
@@ -164,6 +167,7 @@ def _put_where_it_belongs(blob: Blob, *, seal: bool = False) -> None:
     elif seal and not blob.cleared:
         storage.seal(blob)
         Blob.objects.filter(pk=blob.pk).update(sealed=True)
+    facts.refresh_bytes(blob.pk)
 
 
 def seal(file: File) -> None:

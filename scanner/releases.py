@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from registry import facts
 from registry.models import Blob, File, Role, User, Verdict
 from registry.refusals import Refusal
 from scanner import verdicts
@@ -90,6 +91,7 @@ def release(blob: Blob, moderator: User, reason: str) -> Release:
     names = names_of(newest_report(blob))
     row = Release.objects.create(blob=blob, names=names, reason=reason, by=moderator, by_name=moderator.username)
     Blob.objects.filter(pk=blob.pk).update(released=True)
+    facts.refresh_bytes(blob.pk)
     log.info("%s released %s", moderator.username, blob.sha256)
     verdicts.follow(blob, f"Released by {moderator.username}: {reason}")
     return row
@@ -107,6 +109,7 @@ def withdraw(release: Release, moderator: User, reason: str) -> Release:
         raise Refused("release:ended", f"This release has ended already, on {release.withdrawn_at:%d %B %Y, %H:%M} UTC.")
     _end(release, moderator.username, reason)
     Blob.objects.filter(pk=release.blob_id).update(released=False)
+    facts.refresh_bytes(release.blob_id)
     verdicts.follow(release.blob, f"Release withdrawn by {moderator.username}: {reason}")
     return release
 

@@ -15,6 +15,7 @@ from registry.models.catalog import (
 )
 from registry.models.commits import Commit, CommitTag, SmallFile
 from registry.models.community import Collected, Collection, Decision, Follow, Note, Report, Reported, ReportReason, Review
+from registry.models.facts import EntryFacts
 from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
@@ -30,6 +31,7 @@ __all__ = [
     "Decision",
     "DownloadCount",
     "Entry",
+    "EntryFacts",
     "File",
     "Follow",
     "KeptDeclaration",

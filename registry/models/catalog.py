@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 
 from registry.branches import branch_name
@@ -111,6 +111,7 @@ class Entry(models.Model):
             models.Index(fields=["kind", "-published_at", "-id"], name="entry_kind_newest"),
             models.Index(fields=["-approval", "-id"], name="entry_best_rated"),
             models.Index(fields=["-approval", "-download_count", "-id"], name="entry_highest_rated"),
+            models.Index(Lower("name"), "id", name="entry_by_name"),
         ]
 
     def __str__(self) -> str:
