@@ -1,145 +1,76 @@
-// The upload page: Uppy in front of the hub's own multipart protocol, the same for local disk and S3.
-// Begin -> part URLs -> PUT -> complete. An upload that was interrupted goes on where it stopped when the same file is chosen again.
-import AwsS3 from "@uppy/aws-s3";
-import Uppy from "@uppy/core";
-import Dashboard from "@uppy/dashboard";
-import "@uppy/core/css/style.min.css";
-import "@uppy/dashboard/css/style.min.css";
+// The upload pages: describe (`uploading/describing.js`), send (`uploading/sending.js`), watch. One script for both, so that files which were
+// chosen while describing are sent without choosing them again.
 import "./upload.css";
+import { useToken } from "./uploading/api.js";
+import { choosing } from "./uploading/choosing.js";
+import { describe } from "./uploading/describing.js";
+import { Row } from "./uploading/row.js";
+import { Sending } from "./uploading/sending.js";
+import { element, say, useTexts } from "./uploading/words.js";
 
-const root = document.getElementById("uploader");
-const { version, csrf, extensions, maxBytes, open } = JSON.parse(document.getElementById("upload-data").textContent);
+start([]);
 
-/** Uploads of this version that the server knows as unfinished, by name and size. */
-const unfinished = new Map(open.map((upload) => [`${upload.name}/${upload.size}`, upload]));
-/** Blob -> bytes per part: Uppy asks for it by the file's data alone. */
-const partSizes = new WeakMap();
+/** Sets up what is on the page; `items` were chosen on the page before. */
+function start(items) {
+  const data = JSON.parse(document.getElementById("upload-data").textContent);
+  useTexts(data.texts);
+  useToken(data.csrf);
+  if (document.getElementById("chooser")) describe(data, takeOver);
+  if (document.getElementById("uploader")) send(data, items);
+}
 
-class Refusal extends Error {}
+/** Shows a page that was fetched, as if it had been gone to, and goes on with the files in hand. */
+function takeOver(html, address, items) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  history.pushState({}, "", address);
+  document.title = page.title;
+  const main = document.getElementById("main");
+  main.replaceChildren(...page.getElementById("main").childNodes);
+  window.htmx.process(main);
+  window.scrollTo(0, 0);
+  main.focus();
+  window.addEventListener("popstate", () => location.reload());
+  start(items);
+}
 
-async function api(method, path, body) {
-  const answer = await fetch(`/api/hub/${path}`, {
-    method,
-    credentials: "same-origin",
-    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf },
-    body: body === undefined ? undefined : JSON.stringify(body),
+function send(data, items) {
+  const root = document.getElementById("uploader");
+  const list = document.getElementById("sending");
+  const sending = new Sending({ open: data.open, maxBytes: data.maxBytes, arrived: refresh });
+  items.forEach((item, place) => {
+    item.version = data.versions[place] ?? data.versions[0];
+    add(item);
   });
-  const data = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refusal(data.error ?? `The hub answered ${answer.status}. Try again in a moment.`);
-  return data;
+  choosing(root, data.extensions, ({ weights, others }) => {
+    complain(others ? say("leftOut", { n: others }) : "");
+    for (const file of weights) {
+      const version = data.versions.length > 1 ? belongs(data, file) : data.versions[0];
+      if (version) add({ file, version });
+      else complain(say("whose", { name: file.name }));
+    }
+  });
+  root.dataset.ready = "true";
+
+  function add(item) {
+    const found = item.found;
+    item.row = new Row(item, list);
+    if (found) item.row.recognised(found);
+    sending.send(item);
+  }
+
+  function refresh() {
+    window.htmx.ajax("GET", root.dataset.work, { target: "#work", swap: "outerHTML" });
+  }
 }
 
-/** The server's upload for a file: the unfinished one of the same name and size, or a new one. */
-async function uploadFor(file) {
-  const key = `${file.name.normalize("NFC").trim()}/${file.size}`;
-  const known = unfinished.get(key);
-  if (known) return known;
-  const begun = await api("POST", `versions/${version}/uploads`, { file_name: file.name, size_bytes: file.size });
-  const upload = { id: begun.id, part_size: begun.part_size_bytes, fileId: begun.file_id };
-  unfinished.set(key, upload);
-  return upload;
+/** Among several drafts, the one that waits for this very file. */
+function belongs(data, file) {
+  return data.open.find((upload) => upload.name === file.name.normalize("NFC").trim() && upload.size === file.size)?.version;
 }
 
-const uppy = new Uppy({
-  autoProceed: true,
-  restrictions: { allowedFileTypes: extensions, maxFileSize: maxBytes },
-  locale: {
-    strings: {
-      dropPasteFiles: "Drop weights here or %{browseFiles}",
-      browseFiles: "choose files",
-      uploadComplete: "Everything arrived",
-    },
-  },
-});
-
-uppy.use(Dashboard, {
-  inline: true,
-  target: root,
-  width: "100%",
-  height: 300,
-  proudlyDisplayPoweredByUppy: false,
-  hideProgressDetails: false,
-  showRemoveButtonAfterComplete: false,
-  disableThumbnailGenerator: true,
-  doneButtonHandler: null,
-  theme: theme(),
-  note: `${extensions.join(", ")}. An interrupted upload continues when you choose the same file again.`,
-});
-
-/** Whether an upload was begun here from this very file; notes the file for next time. Name and size alone would mix two files. */
-function sameSource(file, uploadId) {
-  const key = `weigh-upload-${uploadId}`;
-  const stamp = String(file.data.lastModified);
-  const same = localStorage.getItem(key) === stamp;
-  localStorage.setItem(key, stamp);
-  return same;
-}
-
-uppy.use(AwsS3, {
-  shouldUseMultipart: () => true,
-  limit: 4,
-  retryDelays: [0, 1000, 3000, 5000, 10000],
-  getChunkSize: (data) => partSizes.get(data),
-  createMultipartUpload: async (file) => {
-    const upload = await uploadFor(file);
-    sameSource(file, upload.id);
-    return { uploadId: upload.id, key: upload.id };
-  },
-  listParts: async (file, { uploadId }) => {
-    if (!sameSource(file, uploadId)) return []; // another file of that name and size: send every part anew
-    const { parts } = await api("GET", `uploads/${uploadId}`);
-    return parts.map((part) => ({ PartNumber: part.number, ETag: part.etag, Size: part.size_bytes }));
-  },
-  signPart: async (_file, { uploadId, partNumber }) => {
-    const [part] = await api("POST", `uploads/${uploadId}/parts`, { numbers: [partNumber] });
-    return { url: part.url };
-  },
-  completeMultipartUpload: async (file, { uploadId }) => {
-    await api("POST", `uploads/${uploadId}/complete`, {});
-    localStorage.removeItem(`weigh-upload-${uploadId}`);
-    unfinished.delete(`${file.name.normalize("NFC").trim()}/${file.size}`);
-    return {};
-  },
-  // What arrived stays on the server: the page offers to go on with it or to discard it.
-  abortMultipartUpload: async () => {},
-});
-
-// Every upload starts as if it were interrupted: the server says which parts it has, and only the others are sent.
-uppy.addPreProcessor((ids) =>
-  Promise.all(
-    ids.map(async (id) => {
-      const file = uppy.getFile(id);
-      const upload = await uploadFor(file);
-      partSizes.set(file.data, upload.part_size);
-      uppy.setFileState(id, { s3Multipart: { key: upload.id, uploadId: upload.id } });
-    }),
-  ),
-);
-
-uppy.on("upload-success", refresh);
-uppy.on("error", (error) => complain(error));
-uppy.on("upload-error", (file, error) => complain(error, file));
-uppy.on("restriction-failed", (file, error) => complain(error, file));
-uppy.on("upload-start", () => complain(null));
-
-/** Says beside the widget what went wrong, in the hub's own sentence, for as long as it holds. */
-function complain(error, file) {
+/** Says what is wrong with the choice as a whole; what is wrong with one file stands in its row. */
+function complain(text) {
   const place = document.getElementById("upload-problem");
-  place.hidden = !error;
-  place.textContent = error ? `${file?.name ? `${file.name}: ` : ""}${error.message}` : "";
+  place.hidden = !text;
+  place.replaceChildren(element("span", {}, text));
 }
-
-function refresh() {
-  window.htmx.ajax("GET", root.dataset.work, { target: "#work", swap: "outerHTML" });
-}
-
-function theme() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen === "light" || chosen === "dark" ? chosen : "auto";
-}
-
-window.addEventListener("beforeunload", (event) => {
-  if (Object.keys(uppy.getState().currentUploads).length > 0) event.preventDefault();
-});
-
-root.dataset.ready = "true";

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from registry.formats.plaintext import HIDDEN
 from registry.models import CommercialUse, Entry, Kind, Rating, Scope, User, Version, Visibility
@@ -185,6 +186,23 @@ class TargetForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["entry"].queryset = entries  # type: ignore[attr-defined]
         self.fields["entry"].label_from_instance = lambda entry: f"A new version of {entry.name}"  # type: ignore[attr-defined]
+
+
+class RowForm(forms.Form):
+    """One of several models that are made at once: the little that its file does not tell."""
+
+    name = LineField(max_length=120, label=_("Name"))
+    kind = forms.ChoiceField(choices=Kind.choices, label=_("Kind"))
+    version = LineField(max_length=80, required=False, label=_("Version"), initial="v1")
+    base_model = LineField(max_length=60, label=_("Base model"), widget=forms.TextInput(attrs={"list": "bases"}))
+    trigger_words = WordsField(each=200, most=100, label=_("Trigger words"))
+
+
+class SharedForm(forms.Form):
+    """What several models that are made at once have in common; each can be changed on its own page afterwards."""
+
+    visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, label=_("Visibility"))
+    rating = forms.TypedChoiceField(choices=Rating.choices, coerce=int, initial=Rating.PG, label=_("Rating"))
 
 
 class TokenForm(forms.Form):

@@ -5,23 +5,22 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, progress
-from hub.web.forms import BASES, SPDX, EntryForm, TargetForm, VersionForm
-from registry import agreements, catalog, queries, staging, uploads
+from hub.web.forms import BASES, SPDX, EntryForm, RowForm, SharedForm, TargetForm, VersionForm
+from hub.web.sending import open_uploads, script_data
+from registry import agreements, catalog, queries, uploads
 from registry.agreements import Question
-from registry.lifecycle import FileState, LostRace
+from registry.lifecycle import LostRace
 from registry.models import Entry, Status, Upload, Version
-from registry.names import EXTENSIONS
 
 ENTRY, VERSION = "model", "version"
 """Prefixes: both forms stand on one page and both have a name."""
@@ -39,7 +38,17 @@ def start(request: HttpRequest) -> HttpResponse:
     if data is not None and target.is_valid() and version_form.is_valid() and (existing is not None or entry_form.is_valid()):
         version = _create(request, existing, entry_form, version_form)
         return redirect("upload-files", pk=version.pk)
-    context = {"target": target, "existing": existing, "entry_form": entry_form, "version_form": version_form, "bases": BASES, "spdx": SPDX}
+    context = {
+        "target": target,
+        "existing": existing,
+        "entry_form": entry_form,
+        "version_form": version_form,
+        "bases": BASES,
+        "spdx": SPDX,
+        "row_form": RowForm(),
+        "shared_form": SharedForm(prefix="all"),
+        "upload_data": script_data(request, [], []),
+    }
     return render(request, "uploads/start.html", context, status=422 if data is not None else 200)
 
 
@@ -65,13 +74,7 @@ def files(request: HttpRequest, pk: int) -> HttpResponse:
     if version.gone:
         raise Http404
     interrupted = open_uploads(version)
-    data = {
-        "version": pk,
-        "csrf": get_token(request),
-        "extensions": sorted(EXTENSIONS),
-        "maxBytes": settings.MAX_FILE_BYTES,
-        "open": interrupted,
-    }
+    data = script_data(request, [version], interrupted)
     context = {"version": version, "entry": version.entry, "open_uploads": interrupted, "upload_data": data, **_work(version)}
     return render(request, "uploads/files.html", context)
 
@@ -100,35 +103,17 @@ def _names(questions: list[Question]) -> str:
     return " ".join(f"{question.about}:{question.declared}:{question.detected}" for question in questions)
 
 
-def open_uploads(version: Version) -> list[dict[str, Any]]:
-    """Uploads of this version that were interrupted: {"id", "name", "size", "part_size", "received", "percent"} each."""
-    rows = Upload.objects.select_related("file").filter(file__version=version, file__state=FileState.UPLOADING, completed_at=None)
-    return [_open_upload(upload) for upload in rows.order_by("created_at")]
-
-
-def _open_upload(upload: Upload) -> dict[str, Any]:
-    have = sum(part["size"] for part in staging.received(upload).values())
-    return {
-        "id": str(upload.pk),
-        "name": upload.file.name,
-        "size": upload.file.size_bytes,
-        "part_size": upload.part_size_bytes,
-        "received": have,
-        "percent": int(100 * have / upload.file.size_bytes),
-    }
-
-
 @login_required
 @require_POST
 def discard(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Give up an interrupted upload and free what it took."""
     upload = Upload.objects.select_related("file__version__entry").filter(pk=pk).first()
     if upload is None or not queries.may_edit(request.user, upload.file.version.entry):
-        raise PermissionDenied("This upload is not yours.")
+        raise PermissionDenied(_("This upload is not yours."))
     try:
         if upload.completed_at is None:
             uploads.cancel(upload)
-            messages.success(request, f"The interrupted upload of {upload.file.name} is discarded.")
+            messages.success(request, _("The interrupted upload of %(name)s is discarded.") % {"name": upload.file.name})
     except LostRace:
-        messages.error(request, "This upload was finished in the meantime.")
+        messages.error(request, _("This upload was finished in the meantime."))
     return redirect("upload-files", pk=upload.file.version_id)

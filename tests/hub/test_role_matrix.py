@@ -21,7 +21,7 @@ from tests.hub.route_table import SITE
 
 pytestmark = pytest.mark.django_db
 TABLE = [*SITE, *CIVITAI, *HUGGING_FACE]
-LETTERS = {400: "?", 401: "1", 403: "3", 404: "-", 405: "m", 409: "c", 410: "x", 422: "?"}
+LETTERS = {400: "?", 401: "1", 403: "3", 404: "-", 405: "m", 409: "c", 410: "x", 415: "?", 422: "?"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NAMES = re.compile(r"\{(?!creator|branch|name|token)\w+\}")
 """A placeholder that names something which may be hidden."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from hub.api.hub import docs, entries, files, judging, merges, renders, tensors, uploads, variants, versions, views
+from hub.api.hub import docs, entries, files, judging, merges, recognition, renders, tensors, uploads, variants, versions, views
 
 urlpatterns = [
     path("entries", entries.Entries.as_view()),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("versions/<int:pk>/publish", versions.Publish.as_view()),
     path("versions/<int:pk>/answers", versions.Answers.as_view()),
     path("versions/<int:pk>/uploads", uploads.Uploads.as_view()),
+    path("identify", recognition.Identify.as_view()),
+    path("known/<str:sha256>", recognition.Known.as_view()),
     path("uploads/<uuid:pk>", uploads.OneUpload.as_view()),
     path("uploads/<uuid:pk>/parts", uploads.PartUrls.as_view()),
     path("uploads/<uuid:pk>/complete", uploads.Complete.as_view()),

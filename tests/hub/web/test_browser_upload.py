@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from registry import staging
 from registry.models import Entry, File, Upload, Version
 from tests import intake
 from tests.factories import EntryFactory, VersionFactory
+from tests.hub.published import published_file
 from tests.hub.web.conftest import PASSWORD
+from tests.registry.test_recognise import LORA
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -131,6 +136,50 @@ def test_interrupted_upload_goes_on_in_a_new_tab_and_sends_only_what_is_missing(
     assert File.objects.get(version=version).state == "queued"
 
 
+def test_folder_is_recognised_before_upload_and_becomes_one_model_for_each_file(
+    open_page: Callable[..., Any], sign_in: Callable[..., None], creator: Any, tmp_path: Path, complaints: list[str]
+) -> None:
+    """Headers fill in the forms, what somebody typed stays, bytes that are here already are linked, and nothing is chosen twice."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    lora, here = folder / "old_brass-v2-fp16.safetensors", folder / "already.safetensors"
+    save_file({name: np.ones(shape, np.float16) for name, shape in LORA.items()}, lora)
+    save_file({name: np.full(shape, 3, np.float16) for name, shape in LORA.items()}, here)
+    (folder / "notes.txt").write_text("not weights")
+    published_file(creator, here.read_bytes(), "already.safetensors")
+    page = open_page()
+    sign_in(page, creator)
+    page.goto("/upload")
+    page.locator("#chooser input[webkitdirectory]").set_input_files(str(folder))
+    page.locator("#chosen li", has_text="old_brass").locator(".badge", has_text="SD 1.5").wait_for()
+    page.locator("#chosen li", has_text="already").get_by_text("Already here").wait_for()
+    assert "no weights: 1" in page.locator("#left-out").inner_text()
+    page.get_by_label("One model for each file").check()
+    rows = page.locator("#several-form fieldset", has_text="old_brass-v2-fp16.safetensors")
+    assert [rows.locator(f"[name={name}]").input_value() for name in ("name", "version", "kind", "base_model")] == [
+        "old brass", "v2", "lora", "SD 1.5",
+    ]  # fmt: skip
+    rows.locator("[name=name]").fill("")
+    page.get_by_role("button", name="Make the drafts").click()
+    rows.locator(".error").wait_for()
+    assert rows.locator("[name=base_model]").input_value() == "SD 1.5"
+    assert ["422" in text for text in complaints] == [True]
+    complaints.clear()  # the browser logs the refused request
+    rows.locator("[name=name]").fill("Old Brass")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    page.get_by_role("button", name="Make the drafts").click()
+    page.wait_for_url(re.compile(r"/upload/several\?v="))
+    page.locator("#sending li[data-state=done]").nth(1).wait_for()
+    intake.drain()
+    page.locator("#work[data-resting=true]").wait_for()
+    assert len(sent) == 1, "the bytes that were here were not sent again"
+    made = {file.name: file for file in File.objects.select_related("version__entry").filter(version__entry__live=False, role="uploaded")}
+    assert made[lora.name].version.entry.name == "Old Brass"
+    assert made[lora.name].declared_sha256 == hashlib.sha256(lora.read_bytes()).hexdigest(), "the hub compared what arrived with it"
+    assert {file.state for file in made.values()} == {"ready"}
+
+
 def wait_for_parts(page: Any, version: Version, count: int) -> Upload:
     """The version's upload, as soon as the store has `count` parts of it."""
     for _ in range(200):
@@ -151,7 +200,7 @@ def test_refused_file_name_is_explained_beside_the_uploader(
     sign_in(page, creator)
     page.goto(f"/upload/{version.pk}")
     choose(page, path)
-    page.locator("#upload-problem", has_text="device name on Windows").wait_for()
-    assert all("400" in text or "Windows" in text for text in complaints)
-    complaints.clear()  # the browser logs the refused request and Uppy its reason
+    page.locator("#sending [role=alert]", has_text="device name on Windows").wait_for()
+    assert all("400" in text for text in complaints)
+    complaints.clear()  # the browser logs the refused request
     assert not Entry.objects.get().versions.get().files.exists()
