@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from registry import names, staging, storage
+from registry import names, ratings, staging, storage
 from registry.models import File, Status, Visibility
 
 SALT = "weighhouse.download"
@@ -79,7 +79,8 @@ def _signature(*parts: object) -> str:
 
 def _open_to_everybody(file: File) -> bool:
     version = file.version
-    return version.status == Status.PUBLISHED and version.entry.visibility != Visibility.PRIVATE
+    shown = version.entry.visibility != Visibility.PRIVATE and not ratings.above_cap(version.entry.rating)
+    return version.status == Status.PUBLISHED and shown
 
 
 def serve(request: HttpRequest, file_id: int, name: str) -> HttpResponse:

@@ -42,3 +42,15 @@ def secret_key(folder: Path) -> str:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(48))
     return path.read_text()
+
+
+RATINGS = {"PG": 1, "PG-13": 2, "R": 4, "X": 8, "XXX": 16, "NONE": 32}
+"""Content ratings by name (`registry.models.Rating`); NONE is above all of them, for where blurring begins."""
+
+
+def rating(name: str, default: str) -> int:
+    """A content rating by its name, in any case."""
+    given = env(name, default=default)
+    if given.upper() not in RATINGS:
+        raise ImproperlyConfigured(f"{name} is {given!r}; it must be one of {', '.join(RATINGS)}.")
+    return RATINGS[given.upper()]

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 
-from hub.env import ROOT, data_dir, env, secret_key, storage_kind
+from hub.env import ROOT, data_dir, env, rating, secret_key, storage_kind
 
 BASE_DIR = ROOT
 DATA = data_dir()
@@ -106,6 +106,11 @@ ACCOUNT_ADAPTER = "hub.web.accounts.AccountAdapter"
 OPEN_SIGNUP = env.bool("WEIGH_OPEN_SIGNUP", default=True)
 EMAIL_CONFIG = env.email_url("WEIGH_EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+
+# --- content ratings (`registry.ratings`) ---------------------------------------------------------------------------------
+MAX_RATING = rating("WEIGH_MAX_RATING", default="XXX")  # above it nothing is shown to anybody but its owner and moderators
+STRANGER_RATING = rating("WEIGH_STRANGER_RATING", default="PG-13")  # what visitors without an account see
+STRANGER_BLUR = rating("WEIGH_STRANGER_BLUR", default="R")  # pictures rated so or above are blurred for them
 
 # --- stores -------------------------------------------------------------------------------------------------------------
 DATABASES = {"default": {**env.db_url("DATABASE_URL", default="postgresql://hub@127.0.0.1:5432/hub"), "CONN_MAX_AGE": 60}}

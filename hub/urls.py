@@ -21,7 +21,7 @@ urlpatterns = [
     path("api/hub/", include("hub.api.hub.urls")),
     path("api/v1/", include(civitai.reading)),
     path("api/download/", include(civitai.fetching)),
-    path("files/", include(web.reports)),
+    path("files/", include(web.file_reports)),
     path("files/<int:file_id>/<str:name>", serve, name="file-bytes"),
     path("model-versions/<int:pk>/sidecars.zip", sidecarzip.alone, name="sidecars"),
     path("model-versions/<int:pk>/bundle.zip", sidecarzip.bundle, name="bundle"),

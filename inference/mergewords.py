@@ -8,6 +8,7 @@ from typing import Any
 
 from inference.mergeinputs import Input
 from inference.terms import Terms, in_words
+from registry import ratings
 from registry.models import File, Status, Version, Visibility
 
 TITLES = {"weighted_sum": "Weighted sum", "add_difference": "Add difference", "slerp": "Slerp", "no_interpolation": "No interpolation"}
@@ -69,7 +70,9 @@ def _linked(given: Input) -> str:
 
 def public(version: Version) -> bool:
     """Whether every visitor finds this version."""
-    return version.status == Status.PUBLISHED and version.entry.visibility == Visibility.PUBLIC and not version.gone
+    entry = version.entry
+    listed = entry.visibility == Visibility.PUBLIC and not ratings.above_cap(entry.rating)
+    return listed and version.status == Status.PUBLISHED and not version.gone
 
 
 def digest_for_all(file: File) -> str:

@@ -9,7 +9,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, F, Func, Prefetch, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
-from registry import storage
+from registry import ratings, storage
 from registry.lifecycle import SHOWN_STATES, FileState
 from registry.models import Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
 from registry.search import HEX
@@ -36,9 +36,14 @@ def may_edit(user: Any, entry: Entry) -> bool:
 
 
 def may_read(user: Any, entry: Entry) -> bool:
-    """The one permission check for reading: public and unlisted by everybody once published, else owner and moderators."""
+    """The one permission check for reading: public and unlisted by everybody once published, else owner and moderators.
+
+    What is rated above the site's cap is private to both.
+    """
     if may_edit(user, entry):
         return True
+    if ratings.above_cap(entry.rating):
+        return False
     return entry.visibility != Visibility.PRIVATE and entry.published_at is not None
 
 
@@ -58,15 +63,15 @@ def may_see_file(user: Any, file: File) -> bool:
 
 
 def listed() -> QuerySet[Entry]:
-    """Entries that browsing shows: public, alive, with something published."""
-    return Entry.objects.filter(visibility=Visibility.PUBLIC, deleted_at=None, live=True)
+    """Entries that browsing shows: public, alive, with something published, not rated above the site's cap."""
+    return Entry.objects.filter(ratings.within_cap(), visibility=Visibility.PUBLIC, deleted_at=None, live=True)
 
 
 def readable(user: Any) -> QuerySet[Entry]:
     """Entries that this user may open by address, tombstones included."""
     if is_moderator(user):
         return Entry.objects.all()
-    rule = Q(published_at__isnull=False) & ~Q(visibility=Visibility.PRIVATE)
+    rule = ratings.within_cap() & Q(published_at__isnull=False) & ~Q(visibility=Visibility.PRIVATE)
     if user and user.is_authenticated:
         rule |= Q(owner=user)
     return Entry.objects.filter(rule)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 
+from hub.web.site import cap_of
 from registry import queries
-from registry.models import Entry, File, Version
+from registry.models import Entry, File, Rating, Version
 
 
 def entry_or_404(request: HttpRequest, **where: Any) -> Entry:
@@ -17,6 +19,13 @@ def entry_or_404(request: HttpRequest, **where: Any) -> Entry:
     if entry is None:
         raise Http404
     return entry
+
+
+def above_limit(request: HttpRequest, entry: Entry) -> HttpResponse | None:
+    """The page that says that this entry is rated above the visitor's own limit; None where it is not, or theirs to edit."""
+    if entry.rating <= cap_of(request.user) or queries.may_edit(request.user, entry):
+        return None
+    return render(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
 
 
 def version_or_404(request: HttpRequest, pk: int) -> Version:

@@ -10,7 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from registry.models import Rating
+from registry import ratings
 
 THEMES = ("system", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -22,8 +22,8 @@ def theme_of(request: HttpRequest) -> str:
 
 
 def cap_of(user: Any) -> int:
-    """The highest content rating that this visitor sees; strangers see up to PG-13."""
-    return int(user.max_rating) if user and user.is_authenticated else int(Rating.PG13)
+    """The highest content rating that pages show this visitor."""
+    return ratings.sight_of(user).limit
 
 
 def context(request: HttpRequest) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hub.web import (
     previews,
     recipe,
     renders,
+    reviews,
     scanpage,
     several,
     site,
@@ -38,7 +39,7 @@ class EntrySlug(SlugConverter):
 
 register_converter(EntrySlug, "entry")
 
-reports = [
+file_reports = [
     path("<int:pk>/scan", scanpage.show, name="file-scan"),
     path("<int:pk>/scan.json", scanpage.as_json),
     path("<int:pk>/release", moderation.release, name="release-file"),
@@ -69,6 +70,10 @@ urlpatterns = [
     path("model-versions/<int:pk>/previews/cancel", previews.cancel, name="cancel-previews"),
     path("model-versions/<int:pk>/previews/settings", previews.settings, name="preview-settings"),
     path("model-versions/<int:pk>/try", renders.ask, name="try"),
+    path("model-versions/<int:pk>/reviews", reviews.show, name="reviews"),
+    path("model-versions/<int:pk>/reviews/delete", reviews.take_back, name="delete-review"),
+    path("reviews/<int:pk>/answer", reviews.answer, name="answer-review"),
+    path("reviews/<int:pk>/hide", reviews.hide, name="hide-review"),
     path("picture/<int:pk>", recipe.show, name="picture"),
     path("renders/<int:pk>", renders.show, name="render"),
     path("renders/<int:pk>/cancel", renders.cancel, name="cancel-render"),

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from hub import downloads, repopaths, usage
 from hub.snippets import PIPELINES, Usage
+from registry import ratings
 from registry.models import Entry, File, Status, Version, Visibility
 
 MORE_KINDS = {"unet": "unet", "controlnet": "controlnet", "vae": "vae"}
@@ -28,7 +29,8 @@ def programs_for(request: HttpRequest, version: Version, file: File, files: Iter
         words=tuple(version.trigger_words),
         weight=version.weight,
     )
-    private = entry.visibility == Visibility.PRIVATE or version.status != Status.PUBLISHED
+    hidden = entry.visibility == Visibility.PRIVATE or ratings.above_cap(entry.rating)
+    private = hidden or version.status != Status.PUBLISHED
     return usage.programs(usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private))
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from inference import terms
 from inference.models import Merge, Purpose
 from registry import catalog, uploads
-from registry.models import File, Token, User
+from registry.models import File, Review, Token, User
 from tests.factories import UserFactory, VersionFactory
 from tests.merges import ready
 from tests.pictures import rendered, specs
@@ -45,6 +45,7 @@ class Thing:
     render: str
     own_picture: str
     merge: str
+    review: str
     creator: str = "ada"
 
     def address(self, template: str, **more: str) -> str:
@@ -91,7 +92,7 @@ def _raise_ids() -> None:
 
     later = "SELECT setval(s, greatest(nextval(s), 70000)) FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS s) AS found"
     with connection.cursor() as cursor:
-        for table in ("registry_entry", "registry_version", "registry_file", "inference_render", "inference_merge", "inference_shot"):
+        for table in ("registry_entry", "registry_version", "registry_file", "registry_review", "inference_render", "inference_merge", "inference_shot"):
             cursor.execute(later, [table])
 
 
@@ -110,6 +111,7 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
     render = rendered(file, specs(1, 64, steps=40 + place), purpose=Purpose.TXT2IMG, owner=owner)
     recipe, licence = {"method": "weighted_sum", "multiplier": 0.3}, terms.terms_of(entry).to_json()
     merge = Merge.objects.create(owner=owner, recipe=recipe, licence=licence, file_name="blend.safetensors")
+    review = Review.objects.create(version=version, author=UserFactory(), positive=True)
     if condition == "withdrawn":
         catalog.withdraw(version, "made by mistake")
     if condition == "deleted":
@@ -118,7 +120,7 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
         entry=str(entry.pk), slug=entry.slug, version=str(version.pk), branch=version.branch, file=str(file.pk), name=file.name,
         sha256=file.sha256, begun=str(begun.file_id), upload=str(begun.pk), previews=str(previews.pk), shot=str(previews.shots.get().pk),
         picture=previews.shots.get().picture.sha256, render=str(render.pk), own_picture=render.shots.get().picture.sha256,
-        merge=str(merge.pk),
+        merge=str(merge.pk), review=str(review.pk),
     )  # fmt: skip
 
 

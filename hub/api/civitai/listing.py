@@ -16,7 +16,7 @@ from hub.api.civitai import paging, parameters, permissions, shapes, vocabulary,
 from hub.api.civitai.parameters import ListQuery
 from hub.downloads import origin_of
 from inference.models import Merge
-from registry import queries
+from registry import queries, ratings
 from registry.identify.bases import TABLES
 from registry.models import Entry, File, Kind, Rating, Version
 from registry.statements import Given, Kept, Statement
@@ -63,7 +63,7 @@ def _statement(what: str, query: ListQuery, order: paging.Order) -> Statement:
     text = parameters.dump(query)
     if len(text) > KEPT_LENGTH:
         return Statement(make(query, order))
-    asked = (what, text, settings.CLAMD_SOCKET)
+    asked = (what, text, settings.CLAMD_SOCKET, ratings.cap())
     place = (order.name, query.limit, query.page, bool(query.cursor)) if what == "page" else ()
     return _statements.get((*asked, *place), lambda: make(query, order))
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from hub.api.civitai import shapes, whole
 from hub.api.civitai.rows import EntryRow, VersionRow
-from registry import queries
+from registry import queries, ratings
 from registry.models import Status, User, Version
 from registry.statements import Kept, Statement
 
@@ -22,8 +22,8 @@ def asked_by(user: User | None, make: Callable[[User | None], QuerySet[Version]]
 
 
 def who(user: User | None) -> str:
-    """Whose statements somebody may share: all moderators see the same, and so does everybody who is nobody. A text, for True is 1."""
-    return "moderator" if queries.is_moderator(user) else f"user {user.pk}" if user else "nobody"
+    """Whose statements somebody may share: all moderators see the same, and so does everybody who is nobody, up to the site's cap."""
+    return "moderator" if queries.is_moderator(user) else f"{f'user {user.pk}' if user else 'nobody'} up to {ratings.cap()}"
 
 
 def bodies(origin: str, statement: Statement, **given: Any) -> dict[int, dict[str, Any]]:

@@ -1,0 +1,21 @@
+"""Template tags that bring what people said and kept about a model to its page. Each asks its own few queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from hub.web import reviews
+from hub.web.reviews import Listing
+from registry.models import Status, Version
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def reviews_of(context: dict[str, Any], version: Version | None) -> Listing | None:
+    """The newest few reviews of a version that was published; None for drafts and for nothing."""
+    if version is None or version.status == Status.DRAFT:
+        return None
+    return reviews.listing(context["request"].user, version, size=reviews.FEW)
