@@ -63,7 +63,11 @@ def wanted_width(size: str) -> int | None:
 
 def shown_to_all() -> QuerySet[Shot]:
     """Shots of previews that everybody may see who knows where: of published versions, while they offer the file that made them."""
-    live = queries.published_versions().filter(ratings.within_cap("entry__"), entry__deleted_at=None).exclude(entry__visibility=Visibility.PRIVATE)
+    live = (
+        queries.published_versions()
+        .filter(ratings.within_cap("entry__"), entry__deleted_at=None)
+        .exclude(entry__visibility=Visibility.PRIVATE)
+    )
     return Shot.objects.filter(render__in=offered_previews().filter(version__in=live))
 
 

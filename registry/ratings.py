@@ -45,7 +45,7 @@ def within_cap(prefix: str = "") -> Q:
 
 
 def sight_of(user: Any) -> Sight:
-    """By a member's settings, or what the admin chose for visitors without an account. Nobody's limit lies above the cap but moderators'."""
+    """By a member's settings, or what the admin chose for visitors without an account. Only moderators' limit may lie above the cap."""
     if not user or not user.is_authenticated:
         return Sight(min(settings.STRANGER_RATING, cap()), settings.STRANGER_BLUR)
     return Sight(user.max_rating if user.moderates else min(user.max_rating, cap()), user.blur_from)

@@ -73,10 +73,11 @@ class Listing:
 
 
 def listing(user: Any, version: Version, *, order: str = "newest", after: str = "", size: int = PAGE) -> Listing:
-    """A page of reviews behind the cursor `after`, at most `size`. Two queries, one for visitors without an account."""
+    """A page of reviews behind the cursor `after`, at most `size`. Two queries at most; where nobody said anything none for strangers."""
     place = CURSOR.fullmatch(after)
     found = ORDERS[order](reviews.shown(version, user), (int(place[1]), int(place[2])) if place else None)
-    rows = list(found[: size + 1])
+    known = user.is_authenticated or version.thumbs_up or version.thumbs_down
+    rows = list(found[: size + 1]) if known else []
     mine = Review.objects.filter(version=version, author=user).first() if user.is_authenticated else None
     refusal = reviews.why_not(user, version)
     form = None if refusal else ReviewForm(initial={"positive": str(int(mine.positive)), "text": mine.text} if mine else None)

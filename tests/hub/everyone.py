@@ -92,7 +92,15 @@ def _raise_ids() -> None:
 
     later = "SELECT setval(s, greatest(nextval(s), 70000)) FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS s) AS found"
     with connection.cursor() as cursor:
-        for table in ("registry_entry", "registry_version", "registry_file", "registry_review", "inference_render", "inference_merge", "inference_shot"):
+        for table in (
+            "registry_entry",
+            "registry_version",
+            "registry_file",
+            "registry_review",
+            "inference_render",
+            "inference_merge",
+            "inference_shot",
+        ):
             cursor.execute(later, [table])
 
 

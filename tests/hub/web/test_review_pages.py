@@ -117,7 +117,9 @@ def test_a_list_costs_the_same_however_long_it_is(version: Version) -> None:
     for more in (2, 8):
         for _ in range(more):
             reviews.give(UserFactory(), version, positive=True, text="Good.")
-        with CaptureQueriesContext(connection, ) as found:
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
             reader.get(f"/model-versions/{version.pk}/reviews")
         costs.append(len(found))
     assert costs[0] == costs[1] <= 6
