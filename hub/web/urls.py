@@ -26,6 +26,7 @@ from hub.web import (
     several,
     site,
     tensors,
+    training,
     uploads,
     variants,
 )
@@ -88,6 +89,7 @@ urlpatterns = [
     path("file/<int:pk>", files.show, name="file"),
     path("file/<int:pk>/tensors", tensors.show, name="file-tensors"),
     path("file/<int:pk>/fits", tensors.fits, name="file-fits"),
+    path("file/<int:pk>/training", training.show, name="file-training"),
     path("file/<int:pk>/words", detected.add_word, name="add-word"),
     path("file/<int:pk>/timeline", files.timeline, name="file-timeline"),
     path("file/<int:pk>/scan", RedirectView.as_view(pattern_name="file-scan", permanent=True)),

@@ -143,6 +143,7 @@ SITE = [
     ("file/<int:pk>", "GET /file/{begun}", "-+--+"),
     ("file/<int:pk>/tensors", "GET /file/{file}/tensors", PAGE),
     ("file/<int:pk>/fits", "GET /file/{file}/fits", PAGE),
+    ("file/<int:pk>/training", "GET /file/{file}/training", PAGE),
     ("file/<int:pk>/words", "POST /file/{file}/words", ACT),
     ("file/<int:pk>/timeline", "GET /file/{file}/timeline", PAGE),
     ("file/<int:pk>/scan", "GET /file/{file}/scan", ">>>>>"),
