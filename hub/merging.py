@@ -44,6 +44,13 @@ class Lineage:
     inputs: list[ShownInput] = field(default_factory=list)
 
     @property
+    def compared(self) -> list[int]:
+        """The versions to lay beside each other: those of A, B and C that the reader may see, then the result."""
+        shown = [one.file.version_id for one in self.inputs if one.file is not None and one.role in {"a", "b", "c"}]
+        result = [self.merge.result.version_id] if self.merge.result else []
+        return list(dict.fromkeys([*shown, *result]))[:4]
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences about numbers that did not survive."""
         return [str(text) for text in self.merge.outcome.get("warnings", [])]

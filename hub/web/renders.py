@@ -7,12 +7,13 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, gallery
 from hub.web.outcomes import told
 from hub.web.renderforms import RenderForm
-from hub.web.site import cap_of
+from hub.web.site import back, cap_of
 from inference import renders, workers
 from inference.models import Purpose, Render, Shot
 from inference.renderlimits import NoRender
@@ -134,7 +135,7 @@ def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
     if not renders.may_change(request.user, found):
         raise Http404
     told(request, lambda: what(found), said)
-    return redirect("render", pk=pk)
+    return redirect(back(request, reverse("render", args=[pk])) if request.POST.get("next") else reverse("render", args=[pk]))
 
 
 def _find(request: HttpRequest, pk: int) -> Render:

@@ -127,6 +127,8 @@ SITE = [
     ("reviews/<int:pk>/answer", "POST /reviews/{review}/answer", "L>L33 L>L33 L>L-3 L>L-3 L>L33 L>L33"),
     ("reviews/<int:pk>/hide", "POST /reviews/{review}/hide", JUDGE),
     ("picture/<int:pk>", "GET /picture/{shot}", PREVIEW_PAGE),
+    ("compare", "GET /compare?v={version}", OPEN),
+    ("compare/pictures", "POST /compare/pictures", "L-L--"),
     ("renders/<int:pk>", "GET /renders/{render}", "-+--+"),
     ("renders/<int:pk>", "GET /renders/{previews}", ">>>>> >>>>> ->--> ->--> ->--> ->-->"),
     ("renders/<int:pk>/cancel", "POST /renders/{render}/cancel", "L>L->"),
