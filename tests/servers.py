@@ -39,7 +39,7 @@ def live_hub(transactional_db: None, stores: Path, monkeypatch: pytest.MonkeyPat
 
 
 @contextmanager
-def serving(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveHub]:
+def serving(application: Any, monkeypatch: pytest.MonkeyPatch, port: int = 0) -> Iterator[LiveHub]:
     """`application` behind a uvicorn in a thread, until the block ends."""
     import uvicorn
     from django.db import connections
@@ -47,7 +47,8 @@ def serving(application: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveH
     # A worker thread must give its connection back, else the test database could not be emptied or dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(application, lifespan="off", access_log=False, log_level="warning", timeout_graceful_shutdown=3)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="live-hub", daemon=True)

@@ -16,7 +16,6 @@ export function describe(data, sent) {
   const single = document.getElementById("describe-form");
   const items = [];
   const several = new Several(document.getElementById("several-form"), items, (html, address) => sent(html, address, going(items)));
-  zone.hidden = false;
   fillsOnlyWhatIsEmpty(single);
 
   choosing(zone, data.extensions, ({ weights, others }) => {

@@ -115,7 +115,9 @@ export class Sending {
     uppy.on("upload-progress", (file, progress) => this.moved(this.items.get(file?.id), progress));
     uppy.on("s3-multipart:part-uploaded", (file) => {
       const item = this.items.get(file.id);
-      if (item) item.have++;
+      if (!item) return;
+      item.have++;
+      this.moved(item, item.progress ?? { bytesUploaded: 0, bytesTotal: item.file.size });
     });
     uppy.on("upload-success", (file) => {
       const item = this.items.get(file.id);
@@ -145,7 +147,9 @@ export class Sending {
     return answer.parts.map((part) => ({ PartNumber: part.number, ETag: part.etag, Size: part.size_bytes }));
   }
 
-  moved(item, { bytesUploaded, bytesTotal }) {
+  moved(item, progress) {
+    const { bytesUploaded, bytesTotal } = progress;
+    if (item) item.progress = progress;
     if (!item || item.removed || item.paused || !navigator.onLine) return;
     item.resumes = true; // from here on, what the server has is of this file
     const so = say("sent", { done: size(bytesUploaded), size: size(bytesTotal) });
