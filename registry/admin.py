@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 
-from registry import catalog
+from registry import catalog, indexing
 from registry.models import Blob, Entry, File, Tag, Token, Upload, User, Version
 
 admin.site.site_header = "Weighhouse administration"
@@ -19,6 +19,11 @@ admin.site.site_title = "Weighhouse"
 class PeopleAdmin(UserAdmin):
     fieldsets = (*UserAdmin.fieldsets, ("Weighhouse", {"fields": ("is_moderator", "max_rating")}))
     list_display = ("username", "email", "is_moderator", "is_staff", "date_joined")
+
+    def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "username" in form.changed_data:
+            indexing.index(Entry.objects.filter(owner=obj).values_list("pk", flat=True))
 
 
 class Indexed(admin.ModelAdmin):

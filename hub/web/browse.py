@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.http import QueryDict
 from hub import pictures
 from hub.web import filelist
 from inference import previews
-from registry import queries
+from registry import queries, spelling
 from registry.formats.plaintext import printable
 from registry.models import Entry, Kind, Version
 
@@ -37,6 +37,7 @@ class Filters:
     tag: str = ""
     sort: str = "newest"
     after: str = ""
+    exact: bool = False
 
     @classmethod
     def read(cls, query: QueryDict) -> Filters:
@@ -46,7 +47,16 @@ class Filters:
         text, kind, sort = word("q", 200), word("kind"), word("sort")
         if sort not in SORTS or (sort == "relevance" and not text):
             sort = "relevance" if text else "newest"
-        return cls(text, kind if kind in Kind.values else "", word("base"), word("creator"), word("tag"), sort, word("after", 600))
+        return cls(
+            text,
+            kind if kind in Kind.values else "",
+            word("base"),
+            word("creator"),
+            word("tag"),
+            sort,
+            word("after", 600),
+            "exact" in query,
+        )
 
     @property
     def narrowed(self) -> bool:
@@ -79,6 +89,7 @@ class Page:
     total: int
     hidden: int
     next_after: str
+    meant: str = ""
     kinds: list[dict[str, Any]] = field(default_factory=list)
     bases: list[dict[str, Any]] = field(default_factory=list)
 
@@ -101,6 +112,10 @@ def page(filters: Filters, cap: int) -> Page:
     """One page of what matches, for a visitor who sees ratings up to `cap`."""
     found = matching(filters)
     totals = found.order_by().aggregate(shown=Count("pk", filter=Q(rating__lte=cap)), hidden=Count("pk", filter=Q(rating__gt=cap)))
+    if filters.text and not filters.exact and not any(totals.values()):
+        meant = spelling.meant(queries.listed().filter(rating__lte=cap), filters.text)
+        if meant:
+            return replace(page(replace(filters, text=meant), cap), meant=meant)
     rows, following = _keyset(found.filter(rating__lte=cap), filters)
     cards = [card(entry) for entry in queries.with_cards(rows)]
     more = len(cards) > PAGE

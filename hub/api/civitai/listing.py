@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from hub.api.civitai import paging, parameters, permissions, shapes, vocabulary,
 from hub.api.civitai.parameters import ListQuery
 from hub.downloads import origin_of
 from inference.models import Merge
-from registry import queries, ratings
+from registry import queries, ratings, search, spelling
 from registry.identify.bases import TABLES
 from registry.models import Entry, File, Kind, Rating, Version
 from registry.statements import Given, Kept, Statement
@@ -38,6 +39,8 @@ def page(request: HttpRequest, query: ListQuery) -> dict[str, Any]:
     order = _order(query)
     places = _since(query)
     total = _total(query, order, places)
+    if not total and query.query and (meant := spelling.meant(_in_sight(query), query.query)):
+        return page(request, replace(query, query=meant))
     if query.cursor:
         places |= paging.given(paging.place_of(order, query.cursor))
     read = _statement("page", query, order).run(**places) if query.limit else []
@@ -53,6 +56,11 @@ def page(request: HttpRequest, query: ListQuery) -> dict[str, Any]:
         entry.versions = [version for version in entry.versions if version.files]
     items = [shapes.model_object(origin, entry, primary_only=query.primary_only) for entry in found if entry.versions]
     return {"items": items, "metadata": metadata}
+
+
+def _in_sight(query: ListQuery) -> QuerySet[Entry]:
+    """Entries whose words may mend a question: those that lists show to whoever asks."""
+    return queries.listed() if query.nsfw else queries.listed().filter(rating=Rating.PG)
 
 
 def _statement(what: str, query: ListQuery, order: paging.Order) -> Statement:
@@ -170,13 +178,13 @@ def _order(query: ListQuery) -> paging.Order:
 
 
 def _hashed(query: ListQuery) -> bool:
-    return queries.HEX.fullmatch(query.query.upper().removeprefix("0X")) is not None
+    return search.looks_like_hash(query.query)
 
 
 def _searched(entries: QuerySet[Entry], query: ListQuery, order: paging.Order) -> QuerySet[Entry]:
     if not query.query:
         return entries
-    entries = queries.search(entries, query.query).order_by()
+    entries = search.search(entries, query.query).order_by()
     # As a double: the cursor must hold exactly the number that the database compares.
     return entries.annotate(relevance=Cast("rank", FloatField())) if order is paging.RELEVANCE else entries
 

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from hub.api.huggingface import shapes, tags, trees
 from hub.api.huggingface.answers import HubError, answer, endpoint, is_true, with_next
-from registry import commits, queries
+from registry import commits, queries, search, spelling
 from registry.models import Entry, User
 
 PAGE, FULL_PAGE = 200, 50
@@ -37,16 +37,37 @@ def models(request: HttpRequest, user: User | None) -> HttpResponse:
     wanted = frozenset(given.getlist("expand") + given.getlist("expand[]"))
     full = is_true(request, "full") or is_true(request, "cardData") or bool(wanted & OF_TREES)
     limit = _limit(given, FULL_PAGE if full else PAGE)
-    entries = _matching(given, user).order_by(f"-{column}", "-id")
-    if given.get("cursor"):
-        entries = _after(entries, column, given["cursor"])
-    found = list(entries.select_related("owner").prefetch_related("tags")[: limit + 1])
+    found = _found(given, user, column, limit + 1)
+    if not found and (meant := _meant(given)):
+        found = _found(meant, user, column, limit + 1)
     page = found[:limit]
     body = [shapes.only(_shape(entry, user, full=full), wanted) for entry in page]
     response = answer(body)
     if len(found) > limit and page:
         with_next(response, request, request.path, cursor=_cursor(column, page[-1]))
     return response
+
+
+def _found(given: QueryDict, user: User | None, column: str, most: int) -> list[Entry]:
+    entries = _matching(given, user).order_by(f"-{column}", "-id")
+    if given.get("cursor"):
+        entries = _after(entries, column, given["cursor"])
+    return list(entries.select_related("owner").prefetch_related("tags")[:most])
+
+
+def _meant(given: QueryDict) -> QueryDict | None:
+    """The question with the typing errors of its search mended; None where there is none to mend."""
+    text = spelling.meant(queries.listed(), _words(given))
+    if not text:
+        return None
+    mended = given.copy()
+    mended["search"] = text
+    return mended
+
+
+def _words(given: QueryDict) -> str:
+    """The words of a search: the parts of a repository's name are words too."""
+    return given.get("search", "").replace("/", " ").replace("-", " ")
 
 
 def _limit(given: QueryDict, most: int) -> int:
@@ -73,7 +94,7 @@ def _matching(given: QueryDict, user: User | None) -> QuerySet[Entry]:
         own = Entry.objects.filter(owner=user, deleted_at=None) if user and user.username == author else Entry.objects.none()
         entries = (entries | own).filter(owner__username=author)
     if given.get("search"):
-        matched = queries.search(entries, given["search"].replace("/", " ").replace("-", " "))
+        matched = search.search(entries, _words(given))
         entries = entries.filter(pk__in=matched.order_by().values("pk"))
     if given.get("pipeline_tag"):
         entries = entries.filter(tags.task_rule(given["pipeline_tag"]))
