@@ -10,7 +10,7 @@ from typing import Any
 from django import template
 
 from registry.models import Rating
-from registry.ratings import sight_of
+from registry.ratings import cap, sight_of
 
 register = template.Library()
 
@@ -26,6 +26,12 @@ def unveil(context: dict[str, Any], rating: Any) -> dict[str, Any]:
     """The button that lifts the veil from one picture; nothing where there is none. A checkbox: it works without a script."""
     blurred = _blurred(context, rating)
     return {"rating": Rating(int(rating)).label if blurred else ""}
+
+
+@register.simple_tag
+def site_cap() -> Rating:
+    """The site's cap, above which nothing is shown to anybody but its owner and moderators."""
+    return Rating(cap())
 
 
 def _blurred(context: dict[str, Any], rating: Any) -> bool:

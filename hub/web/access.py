@@ -25,7 +25,8 @@ def above_limit(request: HttpRequest, entry: Entry) -> HttpResponse | None:
     """The page that says that this entry is rated above the visitor's own limit; None where it is not, or theirs to edit."""
     if entry.rating <= cap_of(request.user) or queries.may_edit(request.user, entry):
         return None
-    return render(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
+    names = dict(Rating.choices)
+    return render(request, "catalog/above_cap.html", {"rating": names[entry.rating], "limit": names.get(cap_of(request.user), "PG")})
 
 
 def version_or_404(request: HttpRequest, pk: int) -> Version:

@@ -9,8 +9,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from registry import ratings
 from registry.formats.plaintext import HIDDEN
 from registry.models import CommercialUse, Entry, Kind, Rating, Scope, User, Version, Visibility
+from registry.models.people import NO_BLUR
 
 BASES = (
     "SD 1.4",
@@ -222,10 +224,25 @@ class SettingsForm(forms.ModelForm):
     """What a person chooses for themselves."""
 
     max_rating = forms.TypedChoiceField(
-        choices=Rating.choices, coerce=int, label="Show me models up to", help_text="Anything rated above is left out of lists and search."
+        coerce=int, label=_("Show me models up to"), help_text=_("Anything rated above is left out of lists and search.")
+    )
+    blur_from = forms.TypedChoiceField(
+        choices=[(NO_BLUR, _("None")), *((value, name) for value, name in reversed(Rating.choices))],
+        coerce=int,
+        label=_("Blur pictures rated this or above"),
+        help_text=_("Each has a button that shows it, and the key b shows them all until you close the browser."),
     )
 
     class Meta:
         model = User
-        fields = ["max_rating", "email"]
-        help_texts = {"email": "Only used to reset your password. Never shown."}
+        fields = ["max_rating", "blur_from", "email"]
+        labels = {"email": _("Email")}
+        help_texts = {"email": _("Only used to reset your password. Never shown.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = Rating.XXX if self.instance.moderates else ratings.cap()
+        self.fields["max_rating"].choices = [choice for choice in Rating.choices if choice[0] <= most]  # type: ignore[attr-defined]
+        if most < Rating.XXX:
+            text = _("Anything rated above is left out of lists and search. This hub shows nothing above %(cap)s.")
+            self.fields["max_rating"].help_text = text % {"cap": Rating(most).label}

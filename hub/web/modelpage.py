@@ -15,11 +15,10 @@ from hub.web import access, filelist, previews, renderforms, using, words
 from hub.web.filelist import FileRow
 from hub.web.previews import Shown
 from hub.web.renderforms import RenderForm
-from hub.web.site import cap_of
 from registry import agreements, catalog, queries
 from registry.agreements import Question
 from registry.identify.agreement import agrees
-from registry.models import Entry, Rating, Status, Tag, Version
+from registry.models import Entry, Status, Tag, Version
 
 
 @dataclass
@@ -73,8 +72,8 @@ class ModelPage:
 def show(request: HttpRequest, creator: str, slug: str, version: int | None = None) -> HttpResponse:
     entry = access.entry_or_404(request, owner__username__iexact=creator, slug=slug)
     may_edit = queries.may_edit(request.user, entry)
-    if entry.rating > cap_of(request.user) and not may_edit:
-        return render(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
+    if closed := access.above_limit(request, entry):
+        return closed
     page = assemble(entry, version or _number(request.GET.get("version")), may_edit)
     if version and (page.version is None or page.version.pk != version):
         raise Http404

@@ -10,13 +10,11 @@ from django.shortcuts import render as rendered
 from django.views.decorators.http import require_safe
 
 from hub import pictures
-from hub.web import gallery
+from hub.web import access, gallery
 from hub.web.gallery import Tile
-from hub.web.site import cap_of
 from inference import renders
 from inference.models import Picture, Purpose, Render, Shot
 from registry import queries
-from registry.models import Rating
 
 ROLES = {"checkpoint": "Checkpoint", "vae": "VAE", "lora": "LoRA", "embedding": "Embedding", "hypernetwork": "Hypernetwork"}
 SHORT = 10
@@ -73,8 +71,8 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     if shot is None or shot.picture is None or render is None or not renders.may_see(request.user, render):
         raise Http404
     entry = render.version.entry
-    if entry.rating > cap_of(request.user) and not renders.may_change(request.user, render):
-        return rendered(request, "catalog/above_cap.html", {"entry": entry, "rating": Rating(entry.rating).label})
+    if not renders.may_change(request.user, render) and (closed := access.above_limit(request, entry)):
+        return closed
     context = {
         "recipe": assemble(request.user, render, shot),
         "entry": entry,

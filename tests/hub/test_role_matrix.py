@@ -14,6 +14,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import override_settings
 
+from registry.models import Entry, Rating
 from tests.hub.door_table import CIVITAI, HUGGING_FACE
 from tests.hub.every_route import ADMIN, routes
 from tests.hub.everyone import CONDITIONS, HIDDEN, NEXT, PEOPLE, Everyone, Thing, gather
@@ -146,6 +147,21 @@ def test_what_is_hidden_looks_like_what_does_not_exist(everyone: Everyone, condi
                 if hidden != missing:
                     differing.append((person, method, template, hidden, missing))
     assert differing == []
+
+
+def test_what_is_rated_above_the_cap_looks_like_what_does_not_exist(everyone: Everyone, settings: Any) -> None:
+    """As above, of a published model with everything that hangs on it: pages, pictures, and all protocols."""
+    thing, differing = everyone.things["public"], []
+    Entry.objects.filter(pk=thing.entry).update(rating=Rating.X)
+    settings.MAX_RATING = Rating.R
+    for template in dict.fromkeys(template for template, *_ in cases()):
+        for person, method in (("nobody", "GET"), ("other", "GET"), ("other", "POST")):
+            hidden, missing = (told(everyone, person, method, template, one) for one in (thing, thing.missing()))
+            if hidden != missing:
+                differing.append((person, method, template, hidden, missing))
+    assert differing == []
+    for person, seen in (("owner", 200), ("moderator", 200)):
+        assert ask(everyone, person, "GET", thing.address("/{creator}/{slug}")).status_code == seen
 
 
 def _missing(thing: Thing, condition: str) -> Thing:

@@ -53,9 +53,9 @@ def test_names_of_the_sites_own_addresses_cannot_be_taken(client: Client, name: 
 
 def test_limit_of_ratings_is_saved(client: Client, creator: Any) -> None:
     client.force_login(creator)
-    client.post("/account", {"max_rating": "8", "email": "ada@example.org"})
+    client.post("/account", {"max_rating": "8", "blur_from": "8", "email": "ada@example.org"})
     creator.refresh_from_db()
-    assert creator.max_rating == 8
+    assert (creator.max_rating, creator.blur_from) == (8, 8)
 
 
 @pytest.mark.parametrize("path", ["/upload", "/account", "/account/tokens", "/my/models"])
