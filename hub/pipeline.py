@@ -17,8 +17,8 @@ from hub.celery import app
 from inference import workers
 from inference.models import Derivative, Merge, Render
 from registry import lifecycle, uploads
-from registry.lifecycle import DerivativeState, FileState, MergeState, RenderState, RescanState
-from registry.models import File
+from registry.lifecycle import DerivativeState, FileState, ImageState, MergeState, RenderState, RescanState
+from registry.models import File, UserImage
 from scanner.models import Rescan
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,10 @@ TABLE: dict[tuple[type, str], Stage] = {
     (Derivative, DerivativeState.WANTED): Stage("inference.derive", "cpu"),
     (Merge, MergeState.WANTED): Stage("inference.merge", "cpu", LATER),
     (Render, RenderState.WANTED): Stage("inference.render", "gpu", fit=workers.renderable_now),
+    (UserImage, ImageState.RECEIVED): Stage("hub.check_image", "cpu"),
     (Rescan, RescanState.WANTED): Stage("scanner.rescan", "cpu", LAST),
 }
-LIVES = (File, Derivative, Merge, Render, Rescan)
+LIVES = (File, Derivative, Merge, Render, UserImage, Rescan)
 
 SEND_AGAIN_AFTER = timedelta(seconds=45)
 """A row that still waits this long after a worker was told of it is sent again: within a minute, as promised."""

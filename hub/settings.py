@@ -183,6 +183,7 @@ WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/dist/assets/"  # Vite puts a hash in
 # --- uploads ------------------------------------------------------------------------------------------------------------
 MAX_FILE_BYTES = env.int("WEIGH_MAX_FILE_BYTES", default=50 * 2**30)
 PART_SIZE_BYTES = env.int("WEIGH_PART_SIZE_BYTES", default=16 * 2**20)
+USER_IMAGE_BYTES = env.int("WEIGH_USER_IMAGE_BYTES", default=5 * 2**30)  # images that one person attached to models
 USER_QUOTA_BYTES = env.int("WEIGH_USER_QUOTA_BYTES", default=500 * 2**30)
 PUSHED_TEXT_BYTES = env.int("WEIGH_PUSHED_TEXT_BYTES", default=2**30)  # texts and small pictures of one person, in the database
 UPLOAD_EXPIRY_HOURS = env.int("WEIGH_UPLOAD_EXPIRY_HOURS", default=24)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from hub import pipeline
+from hub import imagecheck, pipeline
 from inference import pictures, previews, renders
-from registry import cleanup, commits, counters, indexing
+from registry import cleanup, commits, counters, images, imagestore, indexing, lifecycle, work
+from registry.lifecycle import ImageState
+from registry.models import UserImage
 from scanner import rescans
 
 
@@ -34,8 +36,17 @@ def refresh_search() -> dict[str, int]:
     return indexing.refresh()
 
 
+@shared_task(name="hub.check_image")
+def check_image(image_id: int) -> None:
+    """received -> checking -> shown or refused."""
+    image = lifecycle.take(UserImage, image_id, ImageState.RECEIVED)
+    if image:
+        work.run(image, ImageState.CHECKING, imagecheck.work)
+
+
 @shared_task(name="hub.tidy")
 def tidy() -> dict[str, int]:
     """Every quarter of an hour, by beat."""
     found = {"lost": previews.replan_lost(), "superseded": previews.drop_superseded(), "renders": renders.forget_old()}
+    found |= {"old_images": images.forget_old(), "images": imagestore.collect()}
     return {**cleanup.collect(), **found, "pictures": pictures.collect(), "blurred": pictures.fill_blurs(), "texts": commits.forget_texts()}

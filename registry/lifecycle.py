@@ -82,6 +82,15 @@ class RenderState(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+class ImageState(models.TextChoices):
+    """Of an image that somebody attached to a version."""
+
+    RECEIVED = "received"
+    CHECKING = "checking"
+    SHOWN = "shown"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True)
 class Life:
     """One life as a table.
@@ -172,6 +181,20 @@ RENDER_LIFE = Life(
     waits_for_people=frozenset({P.FAILED}),
     ends=frozenset({P.MADE, P.CANCELLED}),
     failed=P.FAILED,
+)
+
+G = ImageState
+IMAGE_LIFE = Life(
+    moves={
+        G.RECEIVED: frozenset({G.CHECKING}),
+        G.CHECKING: frozenset({G.SHOWN, G.RECEIVED, G.REFUSED}),
+        G.SHOWN: frozenset({G.RECEIVED}),
+        G.REFUSED: frozenset({G.RECEIVED}),
+    },
+    leased={G.CHECKING: G.RECEIVED},
+    waits_for_people=frozenset({G.REFUSED}),
+    ends=frozenset({G.SHOWN}),
+    failed=G.REFUSED,
 )
 
 

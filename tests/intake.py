@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hub import pipeline
+from hub import tasks as hub_tasks
 from hub.celery import app
 from inference import tasks as inference_tasks
 from registry import catalog, staging, uploads
@@ -21,6 +22,7 @@ TASKS = {
     "scanner.examine": scanner_tasks.examine,
     "scanner.seal": scanner_tasks.seal,
     "scanner.rescan": scanner_tasks.rescan,
+    "hub.check_image": hub_tasks.check_image,
     "inference.settle": inference_tasks.settle,
     "inference.derive": inference_tasks.derive,
     "inference.merge": inference_tasks.merge,

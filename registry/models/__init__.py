@@ -17,6 +17,7 @@ from registry.models.commits import Commit, CommitTag, SmallFile
 from registry.models.community import Collected, Collection, Decision, Follow, Note, Report, Reported, ReportReason, Review
 from registry.models.facts import EntryFacts
 from registry.models.files import Blob, BlobHash, File, Role, TensorDigests, TensorIndex, TimelineStep, Upload, Verdict
+from registry.models.images import StoredImage, UserImage
 from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
 
@@ -48,6 +49,7 @@ __all__ = [
     "SearchWord",
     "SmallFile",
     "Status",
+    "StoredImage",
     "Subject",
     "Tag",
     "TensorDigests",
@@ -56,6 +58,7 @@ __all__ = [
     "Token",
     "Upload",
     "User",
+    "UserImage",
     "Verdict",
     "Version",
     "Visibility",

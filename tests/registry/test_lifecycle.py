@@ -12,11 +12,13 @@ from registry import lifecycle
 from registry.lifecycle import (
     DERIVATIVE_LIFE,
     FILE_LIFE,
+    IMAGE_LIFE,
     MERGE_LIFE,
     RENDER_LIFE,
     RESCAN_LIFE,
     DerivativeState,
     FileState,
+    ImageState,
     Life,
     LostRace,
     MergeState,
@@ -33,6 +35,7 @@ LIVES = [
     (RESCAN_LIFE, RescanState),
     (MERGE_LIFE, MergeState),
     (RENDER_LIFE, RenderState),
+    (IMAGE_LIFE, ImageState),
 ]
 
 
