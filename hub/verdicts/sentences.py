@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
 from hub.verdicts.shown import SEVERITIES
 
-TITLES = {"pending": "Pending", "success": "Success", "suspicious": "Suspicious", "danger": "Danger", "error": "Error"}
+TITLES = {
+    "pending": gettext_lazy("Pending"),
+    "success": gettext_lazy("Success"),
+    "suspicious": gettext_lazy("Suspicious"),
+    "danger": gettext_lazy("Danger"),
+    "error": gettext_lazy("Error"),
+}
 PRECEDENCE = ("pending", "danger", "error", "suspicious", "success")
 """Which of several answers about one file is shown: Civitai's order, with our own level between error and success."""
 
 FALLBACK = {
-    "pending": "These bytes have not been scanned yet, and nothing that was not found clean is served.",
-    "suspicious": "Something in this file is unusual. It is held back until a moderator has looked.",
-    "danger": "This file could run code when it is loaded, or is not what it says it is. It was not run here.",
-    "error": "The scanner could not read this file to its end, and that counts as a no.",
+    "pending": gettext_lazy("These bytes have not been scanned yet, and nothing that was not found clean is served."),
+    "suspicious": gettext_lazy("Something in this file is unusual. It is held back until a moderator has looked."),
+    "danger": gettext_lazy("This file could run code when it is loaded, or is not what it says it is. It was not run here."),
+    "error": gettext_lazy("The scanner could not read this file to its end, and that counts as a no."),
 }
 
 
@@ -34,7 +44,7 @@ def sentence(level: str, body: dict[str, Any]) -> str:
         return accounted_for(body)
     lead = leading(body)
     if level == "pending" or lead is None:
-        return FALLBACK.get(level, FALLBACK["error"])
+        return str(FALLBACK.get(level, FALLBACK["error"]))
     return str(lead["message"])
 
 
@@ -48,10 +58,17 @@ def accounted_for(body: dict[str, Any]) -> str:
     """What is known of a file that was found clean."""
     names, kind, tensors = len(body["imports"]), body["kind"], body["tensors"]
     if names:
-        them = "it" if names == 1 else "them"
-        what = "the one name that its pickle imports is" if names == 1 else f"the {names:,} names that its pickle imports are"
-        return f"Every byte of this file was accounted for; {what} known and used as torch writes {them}."
+        return ngettext(
+            "Every byte of this file was accounted for; the one name that its pickle imports is known and used as torch writes it.",
+            "Every byte of this file was accounted for; the %(n)s names that its pickle imports are known and used as torch writes them.",
+            names,
+        ) % {"n": intcomma(names)}
     if kind in PICKLES:
-        return "Every byte of this file was accounted for; its pickle imports nothing, so nothing in it could run."
-    counted = f"{tensors:,} tensor{'' if tensors == 1 else 's'}, and nothing that" if tensors else "nothing in it"
-    return f"Every byte of this file was accounted for: {counted} could run."
+        return _("Every byte of this file was accounted for; its pickle imports nothing, so nothing in it could run.")
+    if not tensors:
+        return _("Every byte of this file was accounted for: nothing in it could run.")
+    return ngettext(
+        "Every byte of this file was accounted for: %(n)s tensor, and nothing that could run.",
+        "Every byte of this file was accounted for: %(n)s tensors, and nothing that could run.",
+        tensors,
+    ) % {"n": intcomma(tensors)}

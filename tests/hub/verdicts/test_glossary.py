@@ -37,7 +37,7 @@ def test_every_code_that_an_attack_brings_out_is_explained() -> None:
 
 
 def test_meanings_are_plain_sentences() -> None:
-    for code, meaning in glossary.CODES.items():
+    for code, meaning in ((code, str(said)) for code, said in glossary.CODES.items()):
         assert re.fullmatch(r"[A-Z][^\n<>*`]{15,200}\.", meaning), code
 
 

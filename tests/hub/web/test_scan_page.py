@@ -395,5 +395,5 @@ def test_the_glossary_explains_every_code_at_its_own_place(client: Client) -> No
     text = client.get("/about/scanning").content.decode()
     for code, meaning in glossary.CODES.items():
         assert f'<dt id="{code}">' in text
-        assert meaning in unescape(text)
+        assert str(meaning) in unescape(text)
     assert all(title in text for title in ("Pending", "Success", "Suspicious", "Danger", "Error"))
