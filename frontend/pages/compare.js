@@ -154,6 +154,7 @@ function lay() {
   const over = slider.querySelector("[data-over]");
   const found = ["left", "right"].map((side) => row?.querySelector(`[data-cell="${CSS.escape(pick(side).value)}"] a.stage`));
   slider.querySelector("[data-empty]").hidden = found.every(Boolean);
+  over.classList.toggle("veiled", found.some((stage) => stage?.closest(".veiled") && !stage.closest(".veiled").querySelector(".unveil :checked")));
   ["left", "right"].forEach((side, place) => {
     const image = over.querySelector(`[data-${side}]`);
     const small = found[place]?.querySelector("img");

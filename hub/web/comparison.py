@@ -24,7 +24,8 @@ from registry.models import Version
 
 MOST = 4
 """Versions beside each other: what fits on a screen and can still be told apart."""
-ROWS = 12
+ROWS, LONELY_ROWS = 12, 5
+"""Scenes at most; where only one version has a picture, scenes are added until there are so many."""
 ASKED = 2
 """Scenes that are offered where no version has a picture yet."""
 LETTERS = "ABCD"
@@ -160,7 +161,9 @@ def fill(comparison: Comparison, user: Any, own: Scene | None = None) -> None:
 
 def _chosen(by_scene: dict[Scene, dict[int, Shot]], columns: Sequence[Column], own: Scene | None) -> list[Scene]:
     """The own one, then those that most versions show."""
-    found = sorted(by_scene, key=lambda scene: -len(by_scene[scene]))[:ROWS]
+    found = sorted(by_scene, key=lambda scene: -len(by_scene[scene]))
+    if len(columns) > 1:
+        found = [scene for place, scene in enumerate(found[:ROWS]) if place < LONELY_ROWS or len(by_scene[scene]) > 1]
     if not found and columns and own is None:
         found = scenes.standard_scenes(columns[0].version.entry.kind)[:ASKED]
     return [own, *(scene for scene in found if scene != own)] if own else found
