@@ -67,7 +67,7 @@ def merged_into(user: Any, file: File, cap: int = max(Rating)) -> list[File]:
     """The newest files that were merged of this one, up to this rating: what is listed, or this user's to change."""
     rows = Merge.objects.filter(inputs__file=file).exclude(result=None).distinct().order_by("-pk")
     results = [merge.result for merge in rows.select_related("result__blob", "result__version__entry")[:LOOKED_AT]]
-    return [result for result in results if result is not None and _is_led_to(user, result, cap)][:LISTED]
+    return [result for result in results if result is not None and is_led_to(user, result, cap)][:LISTED]
 
 
 def shown(user: Any, merge: Merge) -> Lineage:
@@ -80,13 +80,13 @@ def shown(user: Any, merge: Merge) -> Lineage:
 def _input(user: Any, row: MergeInput, own: bool) -> ShownInput:
     """Who asked for the merge has named its inputs, and is shown those that they may still see."""
     file, label = row.file, mergewords.label(row.role)
-    if file is not None and (queries.may_see_file(user, file) if own else _is_led_to(user, file, max(Rating))):
+    if file is not None and (queries.may_see_file(user, file) if own else is_led_to(user, file, max(Rating))):
         return ShownInput(row.role, label, row.sha256, file, file.name)
     unlisted = file is not None and file.version.entry.visibility == Visibility.UNLISTED
     return ShownInput(row.role, label, "" if unlisted else row.sha256[:SHORT])
 
 
-def _is_led_to(user: Any, file: File, cap: int) -> bool:
+def is_led_to(user: Any, file: File, cap: int) -> bool:
     """Whether a page may lead this user to a file unasked: to what is listed, not to what is only for those who were told."""
     entry = file.version.entry
     listed = entry.visibility == Visibility.PUBLIC and entry.rating <= cap

@@ -1,4 +1,4 @@
-"""What a file says of its own training, sorted for people: the run, the network, the pictures, the most frequent tags. All of it is hearsay.
+"""What a file says of its own training, sorted for people: run, network, pictures, the most frequent tags. All of it is hearsay.
 
 It reads what the scan kept (`Blob.detected`, the tensor directory) and opens nothing. Who may see the file is asked before.
 """

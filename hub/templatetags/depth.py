@@ -44,3 +44,9 @@ def triggers_of(page: Any) -> ShownTriggers | None:
 def training_of(page: Any) -> Training | None:
     """What the files of a model page's version say of their training."""
     return training.of_rows(page.entry, page.rows)
+
+
+@register.filter
+def unlocal(value: float) -> str:
+    """A number as drawings and programs write it, whatever the language of the page."""
+    return f"{value:g}"

@@ -106,6 +106,7 @@ SITE = [
     ("models/<int:pk>/edit", "POST /models/{entry}/edit", FORM),
     ("models/<int:pk>/delete", "POST /models/{entry}/delete", ACT),
     ("model-versions/<int:pk>", "GET /model-versions/{version}", LEADS),
+    ("model-versions/<int:pk>/lineage", "GET /model-versions/{version}/lineage", PAGE),
     ("model-versions/<int:pk>/edit", "GET /model-versions/{version}/edit", FORM),
     ("model-versions/<int:pk>/edit", "POST /model-versions/{version}/edit", FORM),
     ("model-versions/<int:pk>/publish", "POST /model-versions/{version}/publish", ACT),
