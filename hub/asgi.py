@@ -13,7 +13,8 @@ from hub.transport.inserted import Inserted
 from hub.transport.parts import Parts
 from hub.transport.s3proxy import S3Proxy
 from hub.transport.slashes import SingleSlash
+from hub.web.watching import WorkFeed
 
 django = WSGIMiddleware(django_application, workers=16)
 files = Accel(django) if settings.SERVE_FILES else django
-application = S3Proxy(Parts(SingleSlash(Inserted(Events(files, {"render": RenderFeed})))))
+application = S3Proxy(Parts(SingleSlash(Inserted(Events(files, {"render": RenderFeed, "work": WorkFeed})))))

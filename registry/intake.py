@@ -59,6 +59,8 @@ def _take_in(file: File, stack: ExitStack, beat: Callable[[], None] | None) -> P
 def _admit(file: File, staging_name: str, hashes: Hashes, step: Running) -> None:
     sha256 = hashes.sha256
     _check(file, staging_name, hashes.size_bytes, sha256)
+    if file.declared_sha256:
+        timeline.mark(file, "verified", "Size and SHA-256 are those that the sender announced.")
     if not Blob.objects.filter(sha256=sha256, sealed=True).exists():
         storage.place_staged(staging_name, sha256)
     file.blob = record_blob(hashes)

@@ -52,6 +52,23 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "files/timeline.html", context)
 
 
+@require_safe
+def events(request: HttpRequest, pk: int) -> HttpResponse:
+    """Server-sent events that say when the timeline has changed."""
+    return stream(request, f"file {access.file_or_404(request, pk).pk}")
+
+
+def stream(request: HttpRequest, told: str) -> HttpResponse:
+    """An answer that becomes a stream of `watching.WorkFeed`; a browser that heard the end and asks again is told to stop."""
+    if request.headers.get("Last-Event-ID") == "end":
+        return HttpResponse(status=204)
+    response = HttpResponse(content_type="text/event-stream")
+    response["X-Hub-Events"] = f"work {told}"
+    if request.user.is_authenticated:
+        response["X-Hub-Listener"] = str(request.user.pk)
+    return response
+
+
 @login_required
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from hub import retrying
 from hub.web import words
+from inference import previews
 from inference.models import Derivative
 from registry import lifecycle, queries
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import File, Role, TimelineStep, Version
 
 RESTING = {FileState.READY, FileState.QUARANTINED, FileState.FAILED}
-AHEAD = ("received", "hash", "scan", "identify", "ready")
-"""The steps that every upload goes through, shown in outline before they begin."""
+AHEAD = ("received", "hash", "verified", "scan", "identify", "ready")
+"""The steps that every upload goes through, shown in outline before they begin; only what was announced is verified."""
 
 
 @dataclass
@@ -63,7 +64,9 @@ class FileProgress:
 
 def of_version(version: Version) -> list[FileProgress]:
     """Every uploaded file of a version; those still arriving are left to the uploader."""
-    return of_versions([version])[version.pk]
+    rows = of_versions([version])[version.pk]
+    _add_previews(version, rows)
+    return rows
 
 
 def of_versions(versions: Iterable[Version]) -> dict[int, list[FileProgress]]:
@@ -77,7 +80,9 @@ def of_versions(versions: Iterable[Version]) -> dict[int, list[FileProgress]]:
 
 def of_file(file: File) -> FileProgress:
     found = queries.files_with_blobs().prefetch_related("timeline", "derivatives__result__blob", "derived").filter(pk=file.pk)
-    return of_files(found)[0]
+    rows = of_files(found)
+    _add_previews(file.version, rows)
+    return rows[0]
 
 
 def of_files(files: Iterable[File]) -> list[FileProgress]:
@@ -90,8 +95,32 @@ def _progress(file: File) -> FileProgress:
     variants = _variants(file)
     resting = file.state in RESTING and all(variant.state in RESTING for variant in variants)
     if file.state not in RESTING:
-        rows += [Step(words.step_name(name), "ahead") for name in AHEAD if words.step_name(name) not in {row.name for row in rows}]
+        known = {row.name for row in rows} | (set() if file.declared_sha256 else {words.step_name("verified")})
+        rows += [Step(words.step_name(name), "ahead") for name in AHEAD if words.step_name(name) not in known]
     return FileProgress(file, title, sentence, rows, lifecycle.place_in_queue(file), resting, variants)
+
+
+PREVIEW_OUTCOMES = {"waiting": "ahead", "queued": "ahead", "rendering": "running", "made": "done", "failed": "failed"}
+
+
+def _add_previews(version: Version, rows: list[FileProgress]) -> None:
+    """The version's previews as a step of the file that is rendered, the last before it is published."""
+    if not rows:
+        return
+    status = previews.status(version)
+    outcome = PREVIEW_OUTCOMES.get(status.kind)
+    if outcome is None:
+        return
+    pictured = status.render.file if status.render else None
+    pks = {pictured.pk, pictured.source_id} if pictured else {rows[-1].file.pk}
+    row = next((row for row in rows if row.file.pk in pks), None)
+    if row is None or row.file.state in (FileState.FAILED, FileState.QUARANTINED, FileState.DANGER):
+        return
+    at = status.render.moved_at if status.render else None
+    step = Step(words.step_name("previews"), outcome, None, status.sentence, status.done, status.total, at)
+    published = [place for place, one in enumerate(row.steps) if one.name == words.step_name("published")]
+    row.steps.insert(published[0] if published else len(row.steps), step)
+    row.resting = row.resting and status.kind not in ("queued", "rendering")
 
 
 def _variants(file: File) -> list[Variant]:

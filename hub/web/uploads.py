@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, progress
+from hub.web.files import stream
 from hub.web.forms import BASES, SPDX, EntryForm, RowForm, SharedForm, TargetForm, VersionForm
 from hub.web.sending import open_uploads, script_data
 from registry import agreements, catalog, queries, uploads
@@ -87,6 +88,13 @@ def work(request: HttpRequest, pk: int) -> HttpResponse:
     shown = _work(version)
     anew = request.GET.get("asked", "") != shown["asked"]
     return render(request, "uploads/work.html", {"version": version, "entry": version.entry, "asked_anew": anew, **shown})
+
+
+@login_required
+@require_safe
+def events(request: HttpRequest, pk: int) -> HttpResponse:
+    """Server-sent events that say when that part has changed. `hub.transport.events` tells them, no thread is held."""
+    return stream(request, f"version {access.editable_version(request, pk).pk}")
 
 
 def _work(version: Version) -> dict[str, Any]:

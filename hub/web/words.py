@@ -31,11 +31,13 @@ VARIANTS = {
 }
 STEPS = {
     "received": "Received",
+    "verified": "Verified",
     "hash": "Hashed",
     "scan": "Scanned",
     "identify": "Identified",
     "convert": "Converted to safetensors",
     "ready": "Ready",
+    "previews": "Previews",
     "published": "Published",
     "rescan": "Verdict changed",
     "released": "Released by a moderator",
