@@ -7,10 +7,12 @@ from typing import Any
 
 from django import template
 
-from hub import triggers
+from hub import successors, triggers
+from hub.successors import Instead
 from hub.training import Training
 from hub.triggers import SOURCES, TRAINING, Trigger
 from hub.web import training
+from hub.web.site import cap_of
 
 register = template.Library()
 CAPTIONS_SHOWN = 12
@@ -50,3 +52,12 @@ def training_of(page: Any) -> Training | None:
 def unlocal(value: float) -> str:
     """A number as drawings and programs write it, whatever the language of the page."""
     return f"{value:g}"
+
+
+@register.simple_tag(takes_context=True)
+def instead_of(context: dict[str, Any], page: Any) -> Instead | None:
+    """What to take instead of the version of a tombstone. One query."""
+    if page.version is None:
+        return None
+    user = context["request"].user
+    return successors.of(user, page.version, page.versions, [row.file for row in page.rows], cap_of(user))
