@@ -1,4 +1,4 @@
-"""How a file of this hub gets into other programs: commands and settings to copy, and the folder that each program looks in.
+"""How a file of this hub gets into other programs: commands and settings to copy. The folders are `folders.py`'s table.
 
 Plain text from plain values: it asks no database and knows no page. Names are strangers' words, so every one is quoted for the POSIX
 shells; `$WEIGH_TOKEN` stands for a token where the model is not public, and never a token itself.
@@ -9,22 +9,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
+from hub.folders import NAMES, ROOTS, folder
 from hub.snippets import Usage, fetching_lines, literal, python_lines
 from registry.names import stem_of
 
 VARIABLE = "WEIGH_TOKEN"
-FOLDERS = {
-    "checkpoint": ("models/Stable-diffusion", "models/checkpoints", "Models/Stable-Diffusion"),
-    "lora": ("models/Lora", "models/loras", "Models/Lora"),
-    "embedding": ("embeddings", "models/embeddings", "Models/Embeddings"),
-    "hypernetwork": ("models/hypernetworks", "models/hypernetworks", ""),
-    "vae": ("models/VAE", "models/vae", "Models/VAE"),
-    "controlnet": ("models/ControlNet", "models/controlnet", "Models/controlnet"),
-    "upscaler": ("models/ESRGAN", "models/upscale_models", ""),
-    "unet": ("", "models/diffusion_models", "Models/diffusion_models"),
-}
-"""Kind -> folder in A1111 and Forge, in ComfyUI, in SwarmUI; "" where a program has none for it. As ComfyUI's
-`extra_model_paths.yaml.example`, SwarmUI's settings and StabilityMatrix's package files name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +39,35 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is said of one program: where the file goes, what to run or to paste, and what else must be known."""
+    """What is said of one program: where the file goes, what to run or to paste, and what else must be known. `slug` names its tab."""
 
     name: str
     folder: str = ""
     commands: list[Command] = field(default_factory=list)
     note: str = ""
+    slug: str = ""
+
+    @property
+    def above(self) -> str:
+        """The folder that `folder` lies in, as its program calls it."""
+        return ROOTS.get(self.slug, "")
 
 
 def programs(wanted: Wanted) -> list[Program]:
-    """Every program that can take this kind of file, the plain ones first."""
-    plain = [_curl(wanted), _wget(wanted), _aria2(wanted), _hf(wanted)]
-    return [*plain, *_diffusers(wanted), *_comfyui(wanted), *_a1111(wanted), _invokeai(wanted), *_swarmui(wanted)]
+    """What fetches a file for whoever works in a terminal or in Python."""
+    return [_curl(wanted), _wget(wanted), _aria2(wanted), _hf(wanted), *_diffusers(wanted)]
+
+
+def places(wanted: Wanted) -> list[Program]:
+    """Every program that people make pictures with, in the order of the tabs: its folder for this kind, or that it has none."""
+    return [_invokeai(wanted) if slug == "invokeai" else _place(slug, wanted) for slug in NAMES]
 
 
 def _curl(wanted: Wanted) -> Program:
     check = f"echo {shlex.quote(f'{wanted.sha256.lower()}  {wanted.name}')} | sha256sum --check"
-    return Program("curl", commands=[Command(_curl_line(wanted)), Command(check, "Is it whole and unchanged?")], note=_token_note(wanted))
+    return Program(
+        "curl", commands=[Command(_curl_line(wanted)), Command(check, _("Is it whole and unchanged?"))], note=_token_note(wanted)
+    )
 
 
 def _curl_line(wanted: Wanted, folder: str = "") -> str:
@@ -79,7 +82,7 @@ def _wget(wanted: Wanted) -> Program:
 
 def _aria2(wanted: Wanted) -> Program:
     name, check = shlex.quote(f"--out={wanted.name}"), f"--checksum=sha-256={wanted.sha256.lower()}"
-    about = "Eight connections at once; what arrives is compared with the hash."
+    about = _("Eight connections at once; what arrives is compared with the hash.")
     return Program("aria2c", commands=[Command(f"aria2c -c -x 8 -s 8 {check} {name} {_with_token(wanted)}", about)])
 
 
@@ -96,14 +99,15 @@ def _hf(wanted: Wanted) -> Program:
     last = "-- " if use.path.startswith("-") else ""  # else it would be read as an option
     place = f"--revision {shlex.quote(use.revision)} --local-dir . {last}{shlex.quote(use.repo)} {shlex.quote(use.path)}"
     line = f"{token}HF_ENDPOINT={shlex.quote(use.endpoint)} hf download {place}"
-    return Program("hf download", commands=[Command(line)], note="From huggingface_hub: pip install huggingface_hub.")
+    return Program("hf download", commands=[Command(line)], note=_("From huggingface_hub: pip install huggingface_hub."))
 
 
 def _diffusers(wanted: Wanted) -> list[Program]:
     lines = python_lines(wanted.use) if wanted.use.path.endswith((".safetensors", ".sft")) else []
-    note = "Set HF_ENDPOINT before anything is imported."
+    note = _("Set HF_ENDPOINT before anything is imported.")
     if "https://huggingface.co/" in "".join(lines):
-        note += " The huggingface.co address is right: diffusers takes no other, and asks the hub that HF_ENDPOINT names for it."
+        asks = _("The huggingface.co address is right: diffusers takes no other, and asks the hub that HF_ENDPOINT names for it.")
+        note = f"{note} {asks}"
     start = ["import os", "", f'os.environ["HF_ENDPOINT"] = {literal(wanted.use.endpoint)}']
     if wanted.private:
         start.append(f'os.environ["HF_TOKEN"] = os.environ["{VARIABLE}"]')
@@ -111,27 +115,58 @@ def _diffusers(wanted: Wanted) -> list[Program]:
     return [Program("diffusers" if lines else "Python", commands=[Command(text)], note=note)]
 
 
-def _comfyui(wanted: Wanted) -> list[Program]:
-    folder = _folder(wanted, 1)
-    if not folder:
-        return []
-    options = f"--relative-path {folder} --filename {shlex.quote(wanted.name)}"
-    commands = [
-        Command(f"comfy model download {options} --url {_with_token(wanted)}", "With comfy-cli:"),
-        Command(_curl_line(wanted, f"ComfyUI/{folder}"), "Or beside your ComfyUI folder:"),
-    ]
-    if wanted.use.kind == "embedding":
-        commands.append(Command(f"embedding:{stem_of(wanted.name)}", "In a prompt:"))
-    return [Program("ComfyUI", folder, commands, "Fooocus has the same folders.")]
+def _place(slug: str, wanted: Wanted) -> Program:
+    here = folder(slug, wanted.use.kind)
+    if not here:
+        return Program(NAMES[slug], note=_("%(program)s has no folder for files of this kind.") % {"program": NAMES[slug]}, slug=slug)
+    line = Command(_curl_line(wanted, f"{ROOTS[slug]}/{here}"), _beside(slug))
+    fetched = [line, *(_comfy_cli(here, wanted) if slug == "comfyui" else [])]
+    spoken = spoken_in(slug, wanted)
+    return Program(NAMES[slug], here, [*fetched, *([Command(spoken, _("In a prompt:"))] if spoken else [])], _hint(slug, wanted), slug)
 
 
-def _a1111(wanted: Wanted) -> list[Program]:
-    folder = _folder(wanted, 0)
-    if not folder:
-        return []
-    commands = [Command(_curl_line(wanted, f"stable-diffusion-webui/{folder}"), "Beside your stable-diffusion-webui folder:")]
-    prompt = prompt_words(wanted)
-    return [Program("A1111 and Forge", folder, [*commands, *([Command(prompt, "In a prompt:")] if prompt else [])])]
+def _beside(slug: str) -> str:
+    if slug == "stabilitymatrix":
+        return _("Beside the Data folder of a portable Stability Matrix; every program that it starts finds the file there:")
+    return _("Beside your %(folder)s folder:") % {"folder": ROOTS[slug]}
+
+
+def _comfy_cli(here: str, wanted: Wanted) -> list[Command]:
+    options = f"--relative-path {here} --filename {shlex.quote(wanted.name)}"
+    return [Command(f"comfy model download {options} --url {_with_token(wanted)}", _("Or with comfy-cli:"))]
+
+
+def spoken_in(slug: str, wanted: Wanted) -> str:
+    """What a prompt of this program says to call the file; "" where a prompt does not call it.
+
+    In ComfyUI and Fooocus prompts call embeddings alone, in A1111, Forge, SwarmUI and Stability Matrix add-ons, too. `<embed:name>` is
+    how SwarmUI's documentation writes it.
+    """
+    name, kind = stem_of(wanted.name), wanted.use.kind
+    if kind == "embedding":
+        return {"comfyui": f"embedding:{name}", "fooocus": f"(embedding:{name}:1.0)", "swarmui": f"<embed:{name}>"}.get(slug, name)
+    return prompt_words(wanted) if slug in {"a1111", "forge", "swarmui", "stabilitymatrix"} else ""
+
+
+def _hint(slug: str, wanted: Wanted) -> str:
+    """What is clicked where no prompt calls the file."""
+    kind = wanted.use.kind
+    strength = {"strength": f"{1.0 if wanted.use.weight is None else wanted.use.weight:g}"}
+    if slug == "comfyui":
+        node = {
+            "checkpoint": _("In a workflow: the node Load Checkpoint."),
+            "lora": _("In a workflow: the node Load LoRA, strength %(strength)s.") % strength,
+            "hypernetwork": _("In a workflow: the node HypernetworkLoader, strength %(strength)s.") % strength,
+            "vae": _("In a workflow: the node Load VAE."),
+            "controlnet": _("In a workflow: the node Load ControlNet Model."),
+            "upscaler": _("In a workflow: the node Load Upscale Model."),
+            "unet": _("In a workflow: the node Load Diffusion Model."),
+            "text_encoder": _("In a workflow: the node Load CLIP."),
+        }
+        return node.get(kind, "")
+    if slug == "fooocus" and kind == "lora":
+        return _("Choose it under Advanced, Models, with weight %(strength)s.") % strength
+    return ""
 
 
 def prompt_words(wanted: Wanted) -> str:
@@ -147,22 +182,18 @@ def prompt_words(wanted: Wanted) -> str:
 
 
 def _invokeai(wanted: Wanted) -> Program:
+    """It fetches files itself, from public addresses alone unless it is told otherwise (`invokeai.yaml`)."""
+    if wanted.use.kind == "hypernetwork":
+        return Program("InvokeAI", note=_("InvokeAI does not load hypernetworks."), slug="invokeai")
     token = f"remote_api_tokens:\n  - url_regex: {_host(wanted.address)}\n    token: <your token>" if wanted.private else ""
-    commands = [Command(wanted.address, "In the Model Manager, under Add Models, as URL:")]
     setting = "allow_private_download_urls: true" + (f"\n{token}" if token else "")
-    commands.append(Command(setting, "In invokeai.yaml, where this hub is at home (localhost, 10.x, 192.168.x):"))
-    return Program("InvokeAI", "kept by InvokeAI itself", commands)
-
-
-def _swarmui(wanted: Wanted) -> list[Program]:
-    folder = _folder(wanted, 2)
-    if not folder:
-        return []
-    return [Program("SwarmUI", folder, [Command(_curl_line(wanted, f"SwarmUI/{folder}"), "Beside your SwarmUI folder:")])]
-
-
-def _folder(wanted: Wanted, place: int) -> str:
-    return FOLDERS.get(wanted.use.kind, ("", "", ""))[place]
+    commands = [
+        Command(wanted.address, _("In the Model Manager, under Add Models, as URL:")),
+        Command(setting, _("In invokeai.yaml, where this hub is at home (localhost, 10.x, 192.168.x):")),
+    ]
+    if wanted.use.kind == "embedding":
+        commands.append(Command(f"<{stem_of(wanted.name)}>", _("In a prompt:")))
+    return Program("InvokeAI", _("kept by InvokeAI itself"), commands, slug="invokeai")
 
 
 def _in(folder: str, name: str) -> str:
@@ -176,8 +207,7 @@ def _host(address: str) -> str:
 
 
 def _token_note(wanted: Wanted) -> str:
-    return (
-        f"{VARIABLE} holds a token of yours: make one under Tokens on your account page. This model is not public."
-        if wanted.private
-        else ""
-    )
+    if not wanted.private:
+        return ""
+    told = _("%(variable)s holds a token of yours: make one under Tokens on your account page. This model is not public.")
+    return told % {"variable": VARIABLE}

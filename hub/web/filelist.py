@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import F, Func, IntegerField, QuerySet
+from django.utils.translation import gettext_lazy as _
 
-from hub import outcomes
+from hub import outcomes, wishes
 from hub.verdicts.reports import ReleaseNote, in_force, level_of, release_note
 from hub.web import words
+from hub.wishes import NO_WISH, Wish
 from registry import queries
 from registry.models import File, Role, Version
 from scanner.models import ScanReport
 
 HASH_ORDER = ("SHA256", "BLAKE3", "AutoV3", "AutoV2", "AutoV1", "CRC32", "TENSORS")
-HASH_NAMES = {"TENSORS": "Tensors (content)"}
+HASH_NAMES = {"TENSORS": _("Tensors (content)")}
 """Names for people, where they differ from those that programs use."""
 
 
@@ -27,6 +29,7 @@ class FileRow:
     file: File
     precision: str
     container: str
+    title: str
     about: str
     maker: str
     scan: str
@@ -36,27 +39,47 @@ class FileRow:
     release: ReleaseNote | None = None
     warning: str = ""
     detected: dict[str, Any] = field(default_factory=dict)
+    memory: int = 0
+
+    @property
+    def saving(self) -> int:
+        """Percent of the file it was made from that need not be downloaded; 0 where it saves nothing worth telling."""
+        source = self.file.source
+        return max(0, round(100 - 100 * self.file.size_bytes / source.size_bytes)) if source and source.size_bytes else 0
 
     @property
     def level(self) -> str:
         return level_of(self.file)
 
 
-def recommended(files: Iterable[File]) -> File | None:
+def recommended(files: Iterable[File], wish: Wish = NO_WISH) -> File | None:
     """The file for somebody who wants to make pictures: safe format first, then the small variant with identical pictures.
 
+    A wish comes first where some file meets it: format, then room on the GPU, precision, and for training all that the creator saved.
     Never one whose cast made values infinite.
     """
     ready = [file for file in files if file.downloadable and not outcomes.overflow_of(file)]
-    return min(ready, key=_order, default=None)
+    return min(ready, key=lambda file: _order(file, wish), default=None)
 
 
-def _order(file: File) -> tuple[int, int, int, int]:
+def _order(file: File, wish: Wish = NO_WISH) -> tuple[int, ...]:
     keep, precision = file.recipe.get("keep", "all"), file.recipe.get("precision", "keep")
     small = {("weights", "fp16"): 0, ("weights", "bf16"): 1, ("weights", "keep"): 2}.get((keep, precision), 4 if keep == "ema" else 3)
     container = file.blob.container if file.blob else ""
     form = 2 if words.is_pickle(file) else 0 if container == "safetensors" else 1  # what every program takes before what few do
-    return (form, small, file.size_bytes, file.pk)
+    if wish.form == "ckpt":
+        form = 0 if words.is_pickle(file) else form + 1
+    wished = (not wishes.fits(file, wish), bool(wish.precision) and words.precision(file) != wish.precision)
+    if wish.purpose == "train":
+        small, size = (0 if is_full(file) else 1 if (keep, precision) == ("weights", "keep") else 2), -file.size_bytes
+    else:
+        size = file.size_bytes
+    return (form, *map(int, wished), small, size, file.pk)
+
+
+def is_full(file: File) -> bool:
+    """Whether a file has every number that its creator saved."""
+    return (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep")) == ("all", "keep")
 
 
 def latest_reports(files: Iterable[File]) -> dict[int, ScanReport]:
@@ -67,22 +90,23 @@ def latest_reports(files: Iterable[File]) -> dict[int, ScanReport]:
     return {row.blob_id: row for row in in_force(rows).defer("report").annotate(import_count=count)}
 
 
-def rows_of(version: Version, states: Collection[str] | None = None) -> list[FileRow]:
-    """The files of a version (in `states` only, where given): the recommended one first, then what may be downloaded, then the rest."""
+def rows_of(version: Version, states: Collection[str] | None = None, wish: Wish = NO_WISH) -> list[FileRow]:
+    """The files of a version (in `states` only, where given): the one for this wish first, then what may be downloaded, then the rest."""
     files = [file for file in queries.files_with_blobs().filter(version=version) if states is None or file.state in states]
     reports = latest_reports(files)
-    best = recommended(files)
+    best = recommended(files, wish)
     rows = [row(file, reports.get(file.blob_id or 0), recommended=best is not None and file.pk == best.pk) for file in files]
-    return sorted(rows, key=lambda r: (not r.recommended, not r.file.downloadable, *_order(r.file)))
+    return sorted(rows, key=lambda r: (not r.recommended, not r.file.downloadable, *_order(r.file, wish)))
 
 
 def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> FileRow:
     values = file.blob.hash_values() if file.blob else {}
-    known = [(HASH_NAMES.get(kind, kind), values[kind]) for kind in HASH_ORDER if kind in values]
+    known = [(str(HASH_NAMES.get(kind, kind)), values[kind]) for kind in HASH_ORDER if kind in values]
     return FileRow(
         file=file,
         precision=words.precision(file),
         container=words.container(file),
+        title=words.title(file),
         about=words.about_file(file),
         maker=words.maker(file),
         scan=words.scan_line(file, getattr(report, "import_count", None)),
@@ -92,6 +116,7 @@ def row(file: File, report: ScanReport | None, *, recommended: bool = False) -> 
         release=release_note(getattr(report, "release_in_force", None)),
         warning=outcomes.warning_of(file),
         detected=file.blob.detected if file.blob else {},
+        memory=wishes.memory_bytes(file),
     )
 
 

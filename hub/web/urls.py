@@ -31,6 +31,7 @@ from hub.web import (
     training,
     uploads,
     variants,
+    wishes,
 )
 
 
@@ -57,6 +58,7 @@ urlpatterns = [
     path("about/scanning", scanpage.glossary, name="scan-glossary"),
     path("theme", site.set_theme, name="theme"),
     path("language", languages.set_language, name="language"),
+    path("settings/files", wishes.save, name="file-wish"),
     path("art/<slug:version>/<slug:kind>/<entry:seed>.svg", art.art, name="art"),
     path("models/<int:pk>", catalog.model_by_id, name="model-by-id"),
     path("models/<int:pk>/edit", changes.edit_entry, name="edit-model"),

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.http import HttpRequest
 
 from hub import downloads, repopaths, usage
+from hub.folders import NAMES
 from hub.snippets import PIPELINES, Usage
 from registry import ratings
 from registry.models import Entry, File, Status, Version, Visibility
 
-MORE_KINDS = {"unet": "unet", "controlnet": "controlnet", "vae": "vae"}
+COOKIE = "program"
+"""Which tab a visitor opened last; `frontend/areas/model.js` writes it."""
+MORE_KINDS = {"unet": "unet", "controlnet": "controlnet", "vae": "vae", "text_encoder": "text_encoder"}
 """What tensors prove and a creator files under another kind: it belongs into the folder of what it is."""
 
 
-def programs_for(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> list[usage.Program]:
-    """The commands for one downloadable file of a version, of which `files` are all that its repository shows."""
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How one file gets to where it is used: programs with a folder each, those of the terminal, the open tab, and what a prompt says."""
+
+    file: File
+    places: list[usage.Program]
+    programs: list[usage.Program]
+    chosen: str
+    words: str
+
+
+def ways_for(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> Ways:
+    """The ways of one downloadable file of a version, of which `files` are all that its repository shows."""
+    wanted = wanted_of(request, version, file, files)
+    chosen = request.COOKIES.get(COOKIE, "")
+    opened = chosen if chosen in NAMES else next(iter(NAMES))
+    return Ways(file, usage.places(wanted), usage.programs(wanted), opened, usage.prompt_words(wanted))
+
+
+def wanted_of(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> usage.Wanted:
+    """What the lines are made of."""
     entry, detected = version.entry, file.blob.detected if file.blob else {}
     safe = file.blob is not None and file.blob.container == "safetensors"
     use = Usage(
@@ -31,7 +54,7 @@ def programs_for(request: HttpRequest, version: Version, file: File, files: Iter
     )
     hidden = entry.visibility == Visibility.PRIVATE or ratings.above_cap(entry.rating)
     private = hidden or version.status != Status.PUBLISHED
-    return usage.programs(usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private))
+    return usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private)
 
 
 def _kind(entry: Entry, detected: str) -> str:

@@ -43,6 +43,7 @@ class User(AbstractUser):
     is_moderator = models.BooleanField(default=False)
     max_rating = models.PositiveSmallIntegerField(choices=Rating.choices, default=Rating.PG13)
     blur_from = models.PositiveSmallIntegerField(default=Rating.R, help_text="Pictures rated so or above are blurred; 32: none are.")
+    file_wish = models.JSONField(default=dict, blank=True, help_text="Which file of a version suits them: see hub.wishes.")
 
     @property
     def moderates(self) -> bool:

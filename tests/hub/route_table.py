@@ -98,6 +98,7 @@ SITE = [
     ("about", "GET /about", OPEN),
     ("about/scanning", "GET /about/scanning", OPEN),
     ("theme", "POST /theme", ">>>>>"),
+    ("settings/files", "POST /settings/files", ">>>>>"),
     ("language", "POST /language", ">>>>>"),
     ("art/<slug:version>/<slug:kind>/<entry:seed>.svg", "GET /art/1/lora/{slug}.svg", OPEN),
     ("models/<int:pk>", "GET /models/{entry}", LEADS),
