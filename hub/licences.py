@@ -25,9 +25,7 @@ class Licence:
     passed_on: str = YES
 
 
-RAIL = gettext_lazy(
-    "Use, change and pass on, also for money; not for the harmful uses that it lists, and copies stay bound."
-)
+RAIL = gettext_lazy("Use, change and pass on, also for money; not for the harmful uses that it lists, and copies stay bound.")
 KNOWN = {
     "creativeml-openrail-m": Licence(
         "CreativeML Open RAIL-M",

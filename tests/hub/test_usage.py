@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub import usage
+from hub.folders import FOLDERS
+from hub.folders import NAMES as PROGRAMS
 from hub.snippets import Usage
-from hub.usage import FOLDERS, Program, Wanted, programs
+from hub.usage import Program, Wanted, places, programs
 from registry.models import Kind, Token, User
 from tests.hub.published import published_entry, published_file, published_version
 from tests.servers import LiveHub
@@ -49,29 +51,41 @@ def test_shells_read_every_name_as_one_word(name: str, private: bool) -> None:
     hf = shlex.split(lines_of(found, "hf download")[0])
     assert hf[-2:] == ["ada/lantern", place]
     assert ("--" in hf) == place.startswith("-")
-    comfy = shlex.split(lines_of(found, "ComfyUI")[0])
+    folders = places(wanted(f"{name}.safetensors", private=private))
+    comfy = shlex.split(lines_of(folders, "ComfyUI")[1])
     assert comfy[comfy.index("--filename") + 1] == place
-    for program in ("ComfyUI", "SwarmUI", "A1111 and Forge"):
-        into = next(line for line in lines_of(found, program) if line.startswith("curl"))
-        assert shlex.split(into)[-2].endswith(f"/{place}")
+    for program in set(PROGRAMS.values()) - {"InvokeAI"}:
+        assert shlex.split(lines_of(folders, program)[0])[-2].endswith(f"/{place}")
     ast.parse(lines_of(found, "diffusers")[0])
 
 
+@pytest.mark.parametrize("kind", [*Kind.values, "unet", "text_encoder"])
+def test_every_program_has_a_folder_for_every_kind_or_says_that_it_has_none(kind: str) -> None:
+    found = places(wanted(kind=kind))
+    assert [program.name for program in found] == list(PROGRAMS.values())
+    for program in found:
+        if program.slug == "invokeai":
+            assert bool(program.folder) == (kind != "hypernetwork")
+        else:
+            assert program.folder == FOLDERS[program.slug].get(kind, "")
+        assert program.folder or "folder for" in program.note or "does not load" in program.note
+        assert bool(program.commands) == bool(program.folder)
+
+
 @pytest.mark.parametrize("kind", Kind.values)
-def test_every_kind_is_told_where_its_file_goes(kind: str) -> None:
-    found = {program.name: program.folder for program in programs(wanted(kind=kind))}
-    a1111, comfy, swarm = FOLDERS.get(kind, ("", "", ""))
-    assert (found.get("A1111 and Forge", ""), found.get("ComfyUI", ""), found.get("SwarmUI", "")) == (a1111, comfy, swarm)
-    assert {"curl", "wget", "aria2c", "hf download", "InvokeAI"} <= set(found)
+def test_every_kind_is_fetched_by_every_tool(kind: str) -> None:
+    found = {program.name for program in programs(wanted(kind=kind))}
+    assert {"curl", "wget", "aria2c", "hf download"} <= found
     assert ("diffusers" in found) == (kind in {"checkpoint", "lora", "embedding"})
     assert ("Python" in found) != ("diffusers" in found)
 
 
 def test_a_token_is_named_only_where_it_is_needed() -> None:
-    assert "WEIGH_TOKEN" not in repr(programs(wanted()))
-    named = [program.name for program in programs(wanted(private=True)) if "WEIGH_TOKEN" in repr(program)]
-    assert named == ["curl", "wget", "aria2c", "hf download", "diffusers", "ComfyUI", "A1111 and Forge", "SwarmUI"]
-    assert "remote_api_tokens" in lines_of(programs(wanted(private=True)), "InvokeAI")[1]
+    assert "WEIGH_TOKEN" not in repr([*programs(wanted()), *places(wanted())])
+    secret = wanted(private=True)
+    named = [program.name for program in [*programs(secret), *places(secret)] if "WEIGH_TOKEN" in repr(program)]
+    assert named == ["curl", "wget", "aria2c", "hf download", "diffusers", *(name for name in PROGRAMS.values() if name != "InvokeAI")]
+    assert "remote_api_tokens" in lines_of(places(secret), "InvokeAI")[1]
 
 
 def test_the_hub_is_never_named_to_from_single_file() -> None:
@@ -87,6 +101,18 @@ def test_the_hub_is_never_named_to_from_single_file() -> None:
 )
 def test_prompts_call_an_add_on_by_its_file_name(kind: str, words: str) -> None:
     assert usage.prompt_words(wanted(kind=kind)) == words
+    assert lines_of(places(wanted(kind=kind)), "A1111")[-1] == words
+
+
+def test_programs_that_write_it_otherwise_get_it_otherwise() -> None:
+    spoken = {program.slug: program.commands[-1].text for program in places(wanted(kind="embedding"))}
+    assert spoken["comfyui"] == "embedding:lantern"
+    assert spoken["swarmui"] == "<embed:lantern>"
+    assert spoken["invokeai"] == "<lantern>"
+    comfy = next(program for program in places(wanted(kind="lora")) if program.slug == "comfyui")
+    assert "Load LoRA" in comfy.note
+    assert "0.8" in comfy.note
+    assert not any("<lora" in command.text for command in comfy.commands)
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -99,7 +125,7 @@ def test_the_lines_fetch_the_file(live_hub: LiveHub, creator: User, tmp_path: Pa
     client = Client(headers={"host": f"127.0.0.1:{live_hub.port}"})
     client.force_login(creator, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(f"/{creator.username}/{version.entry.slug}")
-    found = page.context["page"].programs
+    found = page.context["page"].ways.programs
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path), "HF_HUB_DISABLE_TELEMETRY": "1"}
     ran = 0
     for name, tool in (("curl", "curl"), ("wget", "wget"), ("aria2c", "aria2c"), ("hf download", "hf")):

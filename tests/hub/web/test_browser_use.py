@@ -1,4 +1,4 @@
-"""The section "Use it from..." in a real browser: by keyboard, without scripts, on small screens and in both themes."""
+"""The section "Where does it go?" in a real browser: by keyboard, without scripts, on small screens and in both themes."""
 
 from __future__ import annotations
 
@@ -29,34 +29,35 @@ def photograph(page: Any, name: str) -> None:
         page.locator("#use").screenshot(path=Path(folder) / f"use-{name}.png")
 
 
-def test_one_program_is_open_at_a_time_and_keys_are_enough(open_page: Any, address: str) -> None:
-    page = open_page()
-    page.goto(address)
-    use = page.locator("#use")
-    assert use.locator("details[open] .program-name").all_inner_texts() == ["curl"]
-    use.locator("summary", has_text="A1111").focus()
-    page.keyboard.press("Enter")
-    assert use.locator("details[open] .program-name").all_inner_texts() == ["A1111 and Forge"]
-    assert use.locator("details[open] pre").last.inner_text() == f"<lora:{LONG}:0.8>, lantern light"
+OPEN_ALL = """document.querySelectorAll('#use details').forEach(one => { one.removeAttribute('name'); one.open = true });
+document.querySelectorAll('#use .way').forEach(one => { one.style.display = 'grid' })"""
 
 
-def test_a_line_is_copied_whole(open_page: Any, address: str) -> None:
+def test_arrows_choose_a_program_which_is_open_again_next_time(open_page: Any, address: str) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     page.goto(address)
-    program = page.locator("#use details[open]")
-    program.locator("button").first.click()
-    program.get_by_text("Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == program.locator("pre").first.inner_text()
+    use = page.locator("#use")
+    assert use.locator(".way:visible .path").inner_text() == "stable-diffusion-webui/models/Lora"
+    use.get_by_role("radio", name="A1111").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert use.locator(".way:visible .path").inner_text() == "ComfyUI/models/loras"
+    button = use.locator(".way:visible .command button").first
+    button.click()
+    use.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == use.locator(".way:visible pre").first.inner_text()
+    page.reload()
+    assert use.get_by_role("radio", name="ComfyUI").is_checked()
+    assert use.locator(".way:visible").count() == 1
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1440])
-def test_nothing_is_cut_off_in_either_theme(open_page: Any, address: str, theme: str, width: int) -> None:
+@pytest.mark.parametrize(("theme", "width"), [("light", 320), ("dark", 1440)])
+def test_nothing_is_cut_off(open_page: Any, address: str, theme: str, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 900}, color_scheme=theme)
     page.goto(address)
-    page.evaluate("document.querySelectorAll('#use details').forEach(one => { one.removeAttribute('name'); one.open = true })")
+    page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    cut = "[...document.querySelectorAll('#use pre, #use summary')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    cut = "[...document.querySelectorAll('#use pre, #use summary, #use .path')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
     assert page.evaluate(cut) == 0
     photograph(page, f"{theme}-{width}")
 
@@ -64,6 +65,9 @@ def test_nothing_is_cut_off_in_either_theme(open_page: Any, address: str, theme:
 def test_it_works_without_scripts_and_offers_no_button_then(open_page: Any, address: str) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(address)
-    page.locator("#use summary", has_text="ComfyUI").click()
-    assert page.locator("#use details[open] pre").first.is_visible()
+    page.locator("#use label", has_text="ComfyUI").click()
+    assert page.locator("#use .way:visible .path").inner_text() == "ComfyUI/models/loras"
+    page.locator("#use .terminal > summary").click()
+    page.locator("#use .program > summary", has_text="wget").click()
+    assert page.locator("#use details.program[open] pre").first.is_visible()
     assert page.locator("#use [data-copy]:visible").count() == 0
