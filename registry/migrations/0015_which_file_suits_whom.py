@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0013_facts_for_browsing'),
+        ('registry', '0014_images_of_people'),
     ]
 
     operations = [
