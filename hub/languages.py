@@ -19,7 +19,7 @@ class PagesLocaleMiddleware(LocaleMiddleware):
     """Django's, for pages only: what is not HTML carries no `Vary: Accept-Language`, so that caches keep one copy of it."""
 
     def process_request(self, request: HttpRequest) -> None:
-        if request.path_info.startswith(PROGRAMS):
+        if request.path_info.startswith(PROGRAMS) or not _by_a_browser(request):
             translation.activate(settings.LANGUAGE_CODE)
             request.LANGUAGE_CODE = settings.LANGUAGE_CODE
             return
@@ -29,6 +29,12 @@ class PagesLocaleMiddleware(LocaleMiddleware):
         if not response.get("Content-Type", "").startswith("text/html"):
             return response
         return super().process_response(request, response)
+
+
+def _by_a_browser(request: HttpRequest) -> bool:
+    """A page is asked for, or a part of one by its own scripts; programs send neither of these headers."""
+    headers = request.headers
+    return "text/html" in headers.get("Accept", "text/html") or "HX-Request" in headers or "Sec-Fetch-Mode" in headers
 
 
 @csrf_exempt  # a stranger could at worst change the words

@@ -10,6 +10,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models.functions import Lower, Upper
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from registry.branches import branch_name
 from registry.models.people import Rating, User
@@ -21,35 +22,35 @@ if TYPE_CHECKING:
 
 
 class Kind(models.TextChoices):
-    CHECKPOINT = "checkpoint", "Checkpoint"
-    LORA = "lora", "LoRA"
-    EMBEDDING = "embedding", "Embedding"
-    HYPERNETWORK = "hypernetwork", "Hypernetwork"
-    VAE = "vae", "VAE"
-    CONTROLNET = "controlnet", "ControlNet"
-    UPSCALER = "upscaler", "Upscaler"
-    OTHER = "other", "Other"
+    CHECKPOINT = "checkpoint", _("Checkpoint")
+    LORA = "lora", _("LoRA")
+    EMBEDDING = "embedding", _("Embedding")
+    HYPERNETWORK = "hypernetwork", _("Hypernetwork")
+    VAE = "vae", _("VAE")
+    CONTROLNET = "controlnet", _("ControlNet")
+    UPSCALER = "upscaler", _("Upscaler")
+    OTHER = "other", _("Other")
 
 
 class Visibility(models.TextChoices):
-    PUBLIC = "public", "Public: everybody finds it"
-    UNLISTED = "unlisted", "Unlisted: only who has the link"
-    PRIVATE = "private", "Private: only you"
+    PUBLIC = "public", _("Public: everybody finds it")
+    UNLISTED = "unlisted", _("Unlisted: only who has the link")
+    PRIVATE = "private", _("Private: only you")
 
 
 class Status(models.TextChoices):
-    DRAFT = "draft", "Draft"
-    PUBLISHED = "published", "Published"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    DRAFT = "draft", _("Draft")
+    PUBLISHED = "published", _("Published")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
 
 
 class CommercialUse(models.TextChoices):
     """What others may earn money with; spellings are Civitai's."""
 
-    IMAGE = "Image", "Sell images made with it"
-    RENT_CIVIT = "RentCivit", "Run it on a paid service of this hub's kind"
-    RENT = "Rent", "Run it on any paid service"
-    SELL = "Sell", "Sell the model or merges of it"
+    IMAGE = "Image", _("Sell images made with it")
+    RENT_CIVIT = "RentCivit", _("Run it on a paid service of this hub's kind")
+    RENT = "Rent", _("Run it on any paid service")
+    SELL = "Sell", _("Sell the model or merges of it")
 
 
 class Tag(models.Model):
@@ -202,8 +203,8 @@ class Version(models.Model):
 class Subject(models.TextChoices):
     """What a declaration is about."""
 
-    BASE_MODEL = "base_model", "base model"
-    KIND = "kind", "kind"
+    BASE_MODEL = "base_model", _("base model")
+    KIND = "kind", _("kind")
 
 
 class KeptDeclaration(models.Model):

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 username_validators = [
     RegexValidator(
@@ -51,8 +52,8 @@ class User(AbstractUser):
 
 
 class Scope(models.TextChoices):
-    READ = "read", "Read and download"
-    WRITE = "write", "Read, upload and publish"
+    READ = "read", _("Read and download")
+    WRITE = "write", _("Read, upload and publish")
 
 
 class Token(models.Model):

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import translation
 
 from hub import pictures, repopaths
 from hub.api.huggingface import cards, configs
@@ -33,8 +34,12 @@ CONFIGURED = "The folders beside it hold configurations without weights, in diff
 NO_TOKENIZER = "The tokenizers are not among them: this hub was installed without CLIP's vocabulary."
 
 
+@translation.override("en")
 def texts(version: Version, files: list[File]) -> dict[str, bytes]:
-    """Path -> content of every text that the hub writes for these downloadable files of a version. Blobs are expected to be loaded."""
+    """Path -> content of every text that the hub writes for these downloadable files of a version. Blobs are expected to be loaded.
+
+    In English whoever asks: the texts are kept under their digests.
+    """
     places = repopaths.assign(files)
     placed = [(places[file.pk], file) for file in repopaths.ordered(files)]
     architecture = architecture_of(version, placed)
