@@ -10,7 +10,7 @@ from django.db.models import F, Max
 from django.utils import timezone
 from django.utils.text import slugify
 
-from registry import agreements, cleanup, facts, indexing, reviews, timeline
+from registry import agreements, cleanup, facts, indexing, removals, reviews, timeline
 from registry.formats.errors import FormatError
 from registry.lifecycle import FileState
 from registry.models import Entry, File, KeptDeclaration, Status, Subject, Tag, User, Version
@@ -73,13 +73,16 @@ def change_version(version: Version, **fields: Any) -> Version:
 def publish(version: Version) -> Version:
     """Make a version public.
 
-    Raises `Refused`: `publish:not-ready` while it has no file that may be downloaded, saying what it waits for;
+    Raises `Refused`: `publish:removed` where a moderator withdrew it after reports; `publish:not-ready` while it has no file that may be
+    downloaded, saying what it waits for;
     `publish:unanswered` while its tensors contradict what it declares and its creator said neither yes nor no to that.
     """
     if version.entry.gone or version.deleted_at:
         raise Refused("publish:gone", "This version was deleted. Create a new one.")
     if version.status == Status.PUBLISHED:
         return version
+    if removal := removals.of(version):
+        raise Refused("publish:removed", f"A moderator withdrew it: {removal.decision_text} Only a moderator can bring it back.")
     files = list(version.files.select_related("blob"))
     if waiting := waits_for(files):
         raise Refused("publish:not-ready", waiting)

@@ -8,7 +8,8 @@ from django import template
 
 from hub.web import reviews
 from hub.web.reviews import Listing
-from registry.models import Status, Version
+from registry import removals
+from registry.models import Report, Status, Version
 
 register = template.Library()
 
@@ -19,3 +20,9 @@ def reviews_of(context: dict[str, Any], version: Version | None) -> Listing | No
     if version is None or version.status == Status.DRAFT:
         return None
     return reviews.listing(context["request"].user, version, size=reviews.FEW)
+
+
+@register.simple_tag
+def removal_of(version: Version) -> Report | None:
+    """The moderators' decision by which a version was withdrawn; None where its creator withdrew it."""
+    return removals.of(version)

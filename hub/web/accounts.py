@@ -27,7 +27,7 @@ from registry.models import Entry, File, Role, Status, Token, User, Version
 _SITE = """about account accounts admin api art buckets card collections community compare datasets docs download downloads favicon
 feed feeds file files gallery guides healthz help image images import kernels language languages licences login logout media
 merge merges messages model model-versions models moderation my new oauth oembed picture pictures posts protected raw
-renders reports reviews robots save search settings shards sidecars signup sitemap spaces static suggest system tags theme
+renders report reports reviews robots save search settings shards sidecars signup sitemap spaces static suggest system tags theme
 tools tray upload upload-parts uploads user users v1 verify weighhouse welcome works www"""
 RESERVED = frozenset(_SITE.split())
 """First path segments of this site, now or likely: a person of that name would own an address of ours."""

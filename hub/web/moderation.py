@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import extracting, retrying
-from hub.web import access
+from hub.web import access, reports
 from registry import queries
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
@@ -70,7 +70,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     counts = {"waiting": held, "released": released, "disagreements": disagreements, "failed": failed}
     context["counts"] = {name: rows.count() for name, rows in counts.items()}
     context["open_rescans"] = Rescan.objects.filter(state__in=rescans.OPEN).count()
-    return render(request, "moderation/desk.html", context)
+    return render(request, "moderation/desk.html", context | reports.for_desk())
 
 
 @login_required
