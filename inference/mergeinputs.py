@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.db.models import Q, QuerySet
+
 from inference.twins import CONTAINER, copy_of
 from registry import queries
 from registry.formats.directory import TensorDirectory
-from registry.models import Blob, File, TensorIndex, User
+from registry.models import Blob, File, Status, TensorIndex, User
 from registry.refusals import Refusal
 
 MAX_TENSORS = 60_000
@@ -77,6 +79,17 @@ def check_counts(inputs: Iterable[Input]) -> None:
             f"These files hold {total:,} tensors together; files with at most {MAX_TENSORS:,} are merged here. The command line takes more."
         )
         raise NoInput("merge:too-many-tensors", text)
+
+
+def offered(user: User, cap: int, kinds: Iterable[str]) -> QuerySet[File]:
+    """Files of these detected kinds that a page may offer this user to merge: listed up to this rating, or their own, drafts too.
+
+    Whether all of them go together is said when they are chosen.
+    """
+    listed = Q(version__entry__in=queries.listed().filter(rating__lte=cap), version__status=Status.PUBLISHED)
+    own = Q(version__entry__owner=user, version__entry__deleted_at=None) & ~Q(version__status=Status.WITHDRAWN)
+    files = queries.downloadable_files().filter(blob__container=CONTAINER, blob__detected__kind__in=list(kinds))
+    return files.filter(listed | own, version__deleted_at=None).select_related("blob", "version__entry__owner")
 
 
 def _readable(user: User, file: File) -> bool:

@@ -7,6 +7,7 @@ queued, scanned and ready by its own bytes, in a draft version that is made toge
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from inference import mergeinputs, merger, mergewords, terms
 from inference.mergeinputs import Input
 from inference.models import Merge, MergeInput
 from inference.weights.merging.plan import MergePlan
+from inference.weights.merging.recipe import MergeRecipe
 from registry import catalog, lifecycle, storage, timeline, uploads
 from registry.intake import record_blob
 from registry.lifecycle import FileState, MergeState
@@ -33,6 +35,29 @@ class NoMerge(Refusal):
     """This cannot be merged, cancelled or tried again, or not now."""
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """What a merge would make: its inputs, its tensors, what the result may be given on under, and remarks to its owner."""
+
+    recipe: MergeRecipe
+    inputs: list[Input]
+    plan: MergePlan
+    terms: terms.Terms
+    notes: list[str]
+
+
+def foresee(user: User, *, recipe: Mapping[str, Any], files: Mapping[str, int], entry: Entry | None = None) -> Forecast:
+    """What a merge of `files` (role -> file id) by `recipe` would make, without wanting it. Raises what `request_merge` raises."""
+    asked = merger.recipe_of(recipe)
+    inputs = [mergeinputs.find(user, role, pk) for role, pk in files.items()]
+    mergeinputs.check_counts(inputs)
+    bound = _bound(user, inputs, entry)
+    plan = merger.plan(asked, inputs)
+    uploads.check_size(plan.data_bytes, user)
+    notes = [*(one.note for one in inputs if one.note), *plan.notes, *_hidden(bound, entry)]
+    return Forecast(asked, inputs, plan, terms.terms_of(entry) if entry else bound, notes)
+
+
 def request_merge(
     user: User, *, recipe: Mapping[str, Any], files: Mapping[str, int], entry: Entry | None = None, name: str = "", file_name: str = ""
 ) -> Merge:
@@ -41,26 +66,21 @@ def request_merge(
     The caller has checked that the user may change `entry`. Raises `NoInput`, `NotAllowed`, `NoMerge` and what the merger finds wrong
     with recipe and inputs as `FormatError`.
     """
-    asked = merger.recipe_of(recipe)
-    inputs = [mergeinputs.find(user, role, pk) for role, pk in files.items()]
-    mergeinputs.check_counts(inputs)
-    bound = _bound(user, inputs, entry)
-    plan = merger.plan(asked, inputs)
-    uploads.check_size(plan.data_bytes, user)
+    found = foresee(user, recipe=recipe, files=files, entry=entry)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         _check_room(user)
         merge = Merge.objects.create(
             owner=user,
-            recipe=asked.to_json(),
+            recipe=found.recipe.to_json(),
             entry=entry,
             entry_name="" if entry else name,
-            file_name=_file_name(file_name, entry.name if entry else name, plan),
-            licence=(terms.terms_of(entry) if entry else bound).to_json(),
-            notes=[*(one.note for one in inputs if one.note), *plan.notes, *_hidden(bound, entry)],
-            total_bytes=2 * plan.data_bytes,  # written, and read back
+            file_name=_file_name(file_name, entry.name if entry else name, found.plan),
+            licence=found.terms.to_json(),
+            notes=found.notes,
+            total_bytes=2 * found.plan.data_bytes,  # written, and read back
         )
-        rows = [MergeInput(merge=merge, role=one.role, file=one.file, sha256=one.file.sha256, name=one.file.name) for one in inputs]
+        rows = [MergeInput(merge=merge, role=one.role, file=one.file, sha256=one.file.sha256, name=one.file.name) for one in found.inputs]
         MergeInput.objects.bulk_create(rows)
         return lifecycle.born(merge)
 

@@ -24,7 +24,7 @@ from hub.web.site import cap_of
 from inference import renders, scenes
 from inference.models import MergeInput
 from inference.scenes import Scene
-from registry import queries
+from registry import queries, search
 from registry.formats.errors import FormatError
 from registry.formats.plaintext import printable
 from registry.models import Entry, Version
@@ -71,7 +71,7 @@ def _candidates(request: HttpRequest, text: str, shown: Comparison) -> list[Vers
     if not text or shown.full:
         return []
     listed = queries.listed().filter(rating__lte=cap_of(request.user))
-    entries: list[Entry] = list(queries.with_cards(queries.search(listed, text))[: FOUND + MOST])
+    entries: list[Entry] = list(queries.with_cards(search.search(listed, text))[: FOUND + MOST])
     newest = [next(iter(entry.shown_versions), None) for entry in entries]  # type: ignore[attr-defined]
     taken = {version.pk for version in shown.versions}
     found = [version for version in newest if version is not None and version.pk not in taken]

@@ -1,16 +1,21 @@
-"""My merges that wait, run or failed: shown among my models, cancelled and tried again there. What came out is on the model's page."""
+"""My merges: those that wait, run or failed among my models, and a page of each while it is made. Asking for one is `merging_page.py`'s."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from hub import merging
+from hub.web.mergeform import FILES
 from hub.web.outcomes import told
+from hub.web.site import back
 from inference import merges, mergewords
 from inference.models import Merge
 from registry import lifecycle
@@ -38,9 +43,12 @@ def context(user: User) -> dict[str, Any]:
 
 
 def _line(merge: Merge) -> str:
-    place = lifecycle.place_in_queue(merge)
-    state = {MergeState.MERGING: "merging", MergeState.FAILED: "failed"}.get(MergeState(merge.state), f"place {place} in the queue")
-    return f"{mergewords.title(merge.recipe)}, {state}"
+    title = {"title": mergewords.title(merge.recipe)}
+    if merge.state == MergeState.MERGING:
+        return _("%(title)s, merging") % title
+    if merge.state == MergeState.FAILED:
+        return _("%(title)s, failed") % title
+    return _("%(title)s, place %(place)s in the queue") % {**title, "place": lifecycle.place_in_queue(merge)}
 
 
 @login_required
@@ -51,15 +59,42 @@ def running(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@require_safe
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """One merge of one's own: how far it is, how to end it, and what came out; the part alone where a script asks again."""
+    merge = merges.of(request.user).filter(pk=pk).first()  # type: ignore[arg-type]
+    if merge is None:
+        raise Http404
+    context = {
+        "merge": merge,
+        "lineage": merging.shown(request.user, merge),
+        "open": merge.state in merges.OPEN,
+        "place": lifecycle.place_in_queue(merge),
+        "again": again_query(merge),
+    }
+    part = getattr(request, "htmx", None)
+    return render(request, "merge/work.html" if part else "merge/work_page.html", context)
+
+
+def again_query(merge: Merge) -> str:
+    """The merge page's query for the same merge, to change something of it."""
+    recipe = merge.recipe
+    files = {row.role: row.file_id for row in merge.inputs.all() if row.file_id and row.role in FILES}
+    named = {name: recipe[name] for name in ("method", "multiplier", "precision", "discard") if recipe.get(name) not in (None, "")}
+    blocks = {"block_weights": ", ".join(f"{weight:g}" for weight in recipe["blocks"])} if recipe.get("blocks") else {}
+    return urlencode({**files, **named, **blocks})
+
+
+@login_required
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    return _do(request, pk, merges.cancel, "is cancelled; nothing is left of it.")
+    return _do(request, pk, merges.cancel, _("The merge %(name)s is cancelled; nothing is left of it."))
 
 
 @login_required
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    return _do(request, pk, merges.retry, "is in the queue again.")
+    return _do(request, pk, merges.retry, _("The merge %(name)s is in the queue again."))
 
 
 def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
@@ -67,5 +102,5 @@ def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
     merge = Merge.objects.filter(owner_id=request.user.pk, pk=pk).first()
     if merge is None:
         raise Http404
-    told(request, lambda: what(merge), f"The merge {printable(merge.file_name)} {said}")
-    return redirect("my-models")
+    told(request, lambda: what(merge), said % {"name": printable(merge.file_name)})
+    return redirect(back(request, "/my/models") if request.POST.get("next") else "my-models")
