@@ -34,6 +34,7 @@ from hub.web import (
     uploads,
     variants,
     wishes,
+    workswith,
 )
 
 
@@ -58,6 +59,7 @@ urlpatterns = [
     path("", catalog.home, name="home"),
     path("about", catalog.about, name="about"),
     path("about/scanning", scanpage.glossary, name="scan-glossary"),
+    path("works", workswith.choose, name="works-with"),
     path("theme", site.set_theme, name="theme"),
     path("language", languages.set_language, name="language"),
     path("settings/files", wishes.save, name="file-wish"),

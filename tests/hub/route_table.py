@@ -96,6 +96,7 @@ SITE = [
     ("files/<int:file_id>/<str:name>", "GET /files/{file}/{name}", "33333"),
     ("", "GET /", OPEN),
     ("about", "GET /about", OPEN),
+    ("works", "GET /works", OPEN),
     ("about/scanning", "GET /about/scanning", OPEN),
     ("theme", "POST /theme", ">>>>>"),
     ("settings/files", "POST /settings/files", ">>>>>"),
