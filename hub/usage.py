@@ -125,6 +125,12 @@ def _place(slug: str, wanted: Wanted) -> Program:
     return Program(NAMES[slug], here, [*fetched, *([Command(spoken, _("In a prompt:"))] if spoken else [])], _hint(slug, wanted), slug)
 
 
+def fetch_line(slug: str, wanted: Wanted) -> str:
+    """One line that fetches a file into the folder of this program, or here where that has none."""
+    here = folder(slug, wanted.use.kind)
+    return _curl_line(wanted, f"{ROOTS[slug]}/{here}" if here else "")
+
+
 def _beside(slug: str) -> str:
     if slug == "stabilitymatrix":
         return _("Beside the Data folder of a portable Stability Matrix; every program that it starts finds the file there:")

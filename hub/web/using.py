@@ -33,9 +33,13 @@ class Ways:
 def ways_for(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> Ways:
     """The ways of one downloadable file of a version, of which `files` are all that its repository shows."""
     wanted = wanted_of(request, version, file, files)
+    return Ways(file, usage.places(wanted), usage.programs(wanted), program_of(request), usage.prompt_words(wanted))
+
+
+def program_of(request: HttpRequest) -> str:
+    """The program whose tab is open for this visitor."""
     chosen = request.COOKIES.get(COOKIE, "")
-    opened = chosen if chosen in NAMES else next(iter(NAMES))
-    return Ways(file, usage.places(wanted), usage.programs(wanted), opened, usage.prompt_words(wanted))
+    return chosen if chosen in NAMES else next(iter(NAMES))
 
 
 def wanted_of(request: HttpRequest, version: Version, file: File, files: Iterable[File]) -> usage.Wanted:
