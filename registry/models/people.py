@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from datetime import timedelta
 
 from django.contrib.auth.models import AbstractUser
@@ -11,6 +10,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from registry import tokentext
 
 username_validators = [
     RegexValidator(
@@ -59,8 +60,6 @@ class Scope(models.TextChoices):
 class Token(models.Model):
     """A bearer token. Only its SHA-256 is kept: 256 random bits need no slow hash."""
 
-    PREFIX = "wh_"
-
     owner = models.ForeignKey(User, models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=80)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -84,7 +83,7 @@ class Token(models.Model):
     @classmethod
     def issue(cls, owner: User, name: str, scope: str = Scope.READ, days: int | None = 365) -> tuple[Token, str]:
         """A new token and its secret, which is shown once. `days` None never expires."""
-        secret = cls.PREFIX + secrets.token_urlsafe(32)
+        secret = tokentext.made()
         expires = timezone.now() + timedelta(days=days) if days else None
         token = cls.objects.create(
             owner=owner, name=name[:80] or "token", digest=cls.digest_of(secret), hint=secret[:8], scope=scope, expires_at=expires

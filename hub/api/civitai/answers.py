@@ -15,6 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
 from registry.models import Token, User
+from registry.tokentext import PUBLIC_SENTENCE, PUBLIC_TEST
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
@@ -43,10 +44,13 @@ def answer(body: Any, status: int = 200) -> HttpResponse:
 def caller(request: HttpRequest) -> User | None:
     """Who asks: `Authorization` (its second word, whatever the scheme), else `?token=`, else the session. Unknown tokens are nobody's.
 
-    The first that is known counts: a program without a key sends `Bearer None` beside an address that carries one.
+    The first that is known counts: a program without a key sends `Bearer None` beside an address that carries one. Raises `ApiError`
+    401 for the public test string alone.
     """
     words = request.headers.get("Authorization", "").split()
     for secret in (*words[1:2], request.GET.get("token", "")):
+        if secret == PUBLIC_TEST:
+            raise ApiError(401, PUBLIC_SENTENCE)
         token = Token.resolve(secret) if secret else None
         if token is not None:
             token.touch()

@@ -10,6 +10,7 @@ import orjson
 from django.db.models import Case, F, IntegerField, QuerySet, Subquery, TextField, Value, When
 from django.http import HttpRequest, HttpResponse
 
+from hub import limits
 from hub.api.civitai.answers import ApiError, answer, endpoint, posted
 from hub.api.civitai.versionbodies import asked_by, bodies, who
 from hub.downloads import origin_of
@@ -17,7 +18,7 @@ from registry import queries
 from registry.models import File, Status, User, Version
 from registry.statements import Given, Kept, is_one_of
 
-MOST_BODIES, MOST_IDS = 100, 10_000
+MOST_BODIES, MOST_IDS = limits.HASHES_WHOLE, limits.HASHES_IDS
 """Hashes in one question, as on civitai.com: answered with whole versions, or with their ids."""
 BYTES_OF_ONE = 100
 """Of a body, for each hash that it may hold: 64 digits, `0x`, quotes, a comma and an indented line. Counted before anything is parsed."""

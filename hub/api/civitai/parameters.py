@@ -9,11 +9,12 @@ from typing import Any
 
 from django.http import QueryDict
 
+from hub import limits
 from hub.api.civitai import vocabulary
 from hub.api.civitai.answers import ApiError
 
 MAX_LIMIT = 100
-MAX_PAGED_ITEMS = 1000
+MAX_PAGED_ITEMS = limits.PAGES_BY_NUMBER
 MAX_TAGS, MAX_NAMES, MAX_IDS = 10, 200, 1000
 """Values of one parameter. Each tag is another join: PostgreSQL would plan 900 of them until its time for a statement is over."""
 MAX_ID = 2**31 - 1

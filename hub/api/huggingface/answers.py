@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from hub.downloads import origin_of
 from registry.models import Scope, Token, User
+from registry.tokentext import PUBLIC_SENTENCE, PUBLIC_TEST
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
@@ -110,7 +111,7 @@ def caller_of(request: HttpRequest) -> Caller:
         return Caller(request.user if request.user.is_authenticated else None)  # type: ignore[arg-type]
     token = Token.resolve(secret)
     if token is None:
-        raise HubError(401, INVALID)
+        raise HubError(401, PUBLIC_SENTENCE if secret == PUBLIC_TEST else INVALID)
     token.touch()
     return Caller(token.owner, token)
 

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
+from hub import limits
 from hub.api.errors import TROUBLE
 from hub.api.huggingface.answers import HubError, View, endpoint
 from hub.api.huggingface.bodies import drop
@@ -20,8 +21,6 @@ from registry.formats.errors import FormatError
 from registry.models import Entry, User
 
 log = logging.getLogger(__name__)
-MOST_WRITES, WINDOW = 500, 300
-"""Writing requests of one user in so many seconds. Clients commit in batches of 250 files, so only a runaway loop gets there."""
 NO_PULL_REQUESTS = "This hub has no pull requests. Push to a branch of your own: it becomes a draft version."
 
 
@@ -85,15 +84,18 @@ def _read_to_end(view: View) -> View:
 
 
 def _slow_down(user: User) -> None:
-    """Raises `HubError` 429 for more than `MOST_WRITES` in `WINDOW` seconds. Without a cache nobody is counted."""
-    key = f"hf-writes:{user.pk}"
+    """Raises `HubError` 429 for more than `PUSHED_CHANGES` in `PUSHED_SECONDS`. Without a cache nobody is counted.
+
+    Clients commit in batches of 250 files, so only a runaway loop gets there.
+    """
+    key = limits.pushed_key(user.pk)
     try:
-        cache.add(key, 0, WINDOW)
+        cache.add(key, 0, limits.PUSHED_SECONDS)
         count = cache.incr(key)
     except Exception as error:  # whatever a cache's client raises: losing the count may not cost an upload
         log.warning("no cache to count writes in: %s", error)
         return
-    if count > MOST_WRITES:
+    if count > limits.PUSHED_CHANGES:
         raise HubError(429, "Too many changes in a short time. Wait a minute.", headers={"Retry-After": "60"})
 
 

@@ -241,7 +241,7 @@ def test_a_connection_goes_on_after_a_body_that_was_refused(live_hub: Any, write
 def test_a_loop_of_pushes_is_slowed_down(send: Send, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     from hub.api.huggingface import writing
 
-    monkeypatch.setattr(writing, "MOST_WRITES", 0)
+    monkeypatch.setattr(writing.limits, "PUSHED_CHANGES", 0)
     answer = commit(send, text("a.txt", b"x"))
     assert (answer.status_code, answer["Retry-After"]) == (429, "60")
 
