@@ -8,8 +8,9 @@ from django import template
 
 from hub.web import reviews
 from hub.web.reviews import Listing
-from registry import removals
-from registry.models import Report, Status, Version
+from registry import removals, saving
+from registry.models import Entry, Report, Status, Version
+from registry.saving import Saved
 
 register = template.Library()
 
@@ -26,3 +27,9 @@ def reviews_of(context: dict[str, Any], version: Version | None) -> Listing | No
 def removal_of(version: Version) -> Report | None:
     """The moderators' decision by which a version was withdrawn; None where its creator withdrew it."""
     return removals.of(version)
+
+
+@register.simple_tag(takes_context=True)
+def saved_of(context: dict[str, Any], entry: Entry) -> Saved:
+    """What the visitor, who is signed in, keeps of an entry."""
+    return saving.state(context["request"].user, entry)

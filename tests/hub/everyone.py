@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from inference import terms
 from inference.models import Merge, Purpose
 from registry import catalog, uploads
-from registry.models import File, Review, Token, User
+from registry.models import Collection, File, Review, Token, User
 from tests.factories import UserFactory, VersionFactory
 from tests.merges import ready
 from tests.pictures import rendered, specs
@@ -46,6 +46,7 @@ class Thing:
     own_picture: str
     merge: str
     review: str
+    collection: str
     creator: str = "ada"
 
     def address(self, template: str, **more: str) -> str:
@@ -97,6 +98,7 @@ def _raise_ids() -> None:
             "registry_version",
             "registry_file",
             "registry_review",
+            "registry_collection",
             "inference_render",
             "inference_merge",
             "inference_shot",
@@ -120,6 +122,7 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
     recipe, licence = {"method": "weighted_sum", "multiplier": 0.3}, terms.terms_of(entry).to_json()
     merge = Merge.objects.create(owner=owner, recipe=recipe, licence=licence, file_name="blend.safetensors")
     review = Review.objects.create(version=version, author=UserFactory(), positive=True)
+    collection = Collection.objects.create(owner=owner, name=condition)
     if condition == "withdrawn":
         catalog.withdraw(version, "made by mistake")
     if condition == "deleted":
@@ -128,7 +131,7 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
         entry=str(entry.pk), slug=entry.slug, version=str(version.pk), branch=version.branch, file=str(file.pk), name=file.name,
         sha256=file.sha256, begun=str(begun.file_id), upload=str(begun.pk), previews=str(previews.pk), shot=str(previews.shots.get().pk),
         picture=previews.shots.get().picture.sha256, render=str(render.pk), own_picture=render.shots.get().picture.sha256,
-        merge=str(merge.pk), review=str(review.pk),
+        merge=str(merge.pk), review=str(review.pk), collection=str(collection.pk),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hub.api.civitai import choosing, parameters, rows, vocabulary
 from hub.api.civitai.answers import ApiError, endpoint
 from hub.api.civitai.choosing import Wanted
 from hub.api.civitai.rows import FileRow
-from registry import queries
+from registry import queries, saving
 from registry.catalog import IN_WORK
 from registry.counters import count_download
 from registry.models import File, Role, Status, User, Verdict, Version
@@ -47,6 +47,8 @@ def download(request: HttpRequest, user: User | None, version_id: str) -> HttpRe
     response["Cache-Control"] = "no-store, max-age=0"
     if _counts(request, version):
         count_download(file)
+        if user is not None:
+            saving.had(user, version)
     return response
 
 
