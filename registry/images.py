@@ -6,7 +6,10 @@ Whether bytes are an image is found out before (`hub.imagedoor`) and by a worker
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -15,14 +18,16 @@ from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from registry import imagestore, lifecycle, queries
+from registry import imagestore, lifecycle, queries, ratings
 from registry.formats.plaintext import printable
 from registry.lifecycle import ImageState
-from registry.models import Entry, Rating, StoredImage, User, UserImage, Version
+from registry.models import BlobHash, Status, StoredImage, User, UserImage, Version
 from registry.refusals import Refusal
 
 MAX_WAITING = 48
 """Images of one person that wait for a worker at once."""
+MAX_ASKED, MAX_FOUND = 40, 500
+"""Hashes of one image that are looked up, and rows that they may lead to."""
 KEEP_REFUSED = timedelta(days=7)
 """How long its uploader can read why an image was refused."""
 
@@ -36,17 +41,22 @@ def attachable(user: Any, version: Version) -> bool:
     return bool(user and user.is_authenticated) and not version.gone and queries.may_read_version(user, version)
 
 
-def shown(user: Any, cap: int) -> QuerySet[UserImage]:
-    """Images that this visitor finds: decoded, not hidden, up to this rating, of versions that are theirs to read and not gone; with
-    their bytes' row, version, entry and people, without the long texts."""
-    found = UserImage.objects.filter(state=ImageState.SHOWN, hidden_at=None, rating__lte=cap)
-    return _loaded(found.filter(version__in=queries.readable_versions(user), version__deleted_at=None, version__entry__deleted_at=None))
+def shown(user: Any) -> QuerySet[UserImage]:
+    """Images that pages lead this visitor to: decoded, not hidden, within what they want to see, of versions that are theirs to read and
+    not gone; with their bytes' row, version, entry and people, without the long texts. Newest first."""
+    return _within(user, UserImage.objects.filter(version__in=queries.readable_versions(user)))
 
 
-def of_entry(user: Any, entry: Entry, cap: int, version_ids: list[int]) -> QuerySet[UserImage]:
-    """The same of versions of one entry that the visitor may read: asked once for the page, not again for every row."""
-    found = UserImage.objects.filter(state=ImageState.SHOWN, hidden_at=None, rating__lte=cap, version__in=version_ids)
-    return _loaded(found.filter(version__deleted_at=None, version__entry=entry))
+def of_versions(user: Any, version_ids: list[int]) -> QuerySet[UserImage]:
+    """The same of versions that the visitor is known to be allowed to read."""
+    return _within(user, UserImage.objects.filter(version__in=version_ids))
+
+
+def _within(user: Any, found: QuerySet[UserImage]) -> QuerySet[UserImage]:
+    limit = ratings.sight_of(user).limit
+    found = found.filter(state=ImageState.SHOWN, hidden_at=None, rating__lte=limit, version__entry__rating__lte=limit)
+    alive = found.filter(version__deleted_at=None, version__entry__deleted_at=None).exclude(version__status=Status.WITHDRAWN)
+    return _loaded(alive)
 
 
 def of_uploader(user: User, version: Version) -> QuerySet[UserImage]:
@@ -62,14 +72,14 @@ def find(pk: int) -> UserImage | None:
     return UserImage.objects.select_related("file", "owner", "version__entry__owner").filter(pk=pk).first()
 
 
-def may_see(user: Any, image: UserImage, cap: int) -> bool:
-    """Whether this visitor may open the page of an image and get its bytes: as `shown`; its uploader, the version's creator and
-    moderators also what is hidden or above their cap. Nobody gets what no worker has decoded."""
+def may_get(user: Any, image: UserImage) -> bool:
+    """Whether this visitor may have the page and the bytes of an image, by address. Its uploader, the version's creator and moderators
+    also when it is hidden or rated above the site's cap. What no worker has decoded nobody gets; a visitor's own limit is the page's."""
     if image.state != ImageState.SHOWN or not queries.may_read_version(user, image.version):
         return False
     if may_manage(user, image):
         return True
-    return not image.version.gone and image.hidden_at is None and image.rating <= cap
+    return not image.version.gone and image.hidden_at is None and not ratings.above_cap(image.rating)
 
 
 def may_manage(user: Any, image: UserImage) -> bool:
@@ -80,8 +90,33 @@ def may_manage(user: Any, image: UserImage) -> bool:
 
 
 def is_public(image: UserImage) -> bool:
-    """Whether a stranger sees it too: then its bytes may lie in caches for a while."""
-    return may_see(None, image, int(Rating.PG13))
+    """Whether everybody may have it: then its bytes may lie in caches for a while."""
+    return may_get(None, image)
+
+
+def here(user: Any, hashes: Iterable[str]) -> dict[str, Version]:
+    """Digest as it was asked -> the version of this hub that has a file with it, which this visitor may read; in two queries.
+
+    Of several the most downloaded of those that are not gone. At most `MAX_ASKED` digests of 8 digits or more are looked up.
+    """
+    digits = {one: queries.hash_digits(one) for one in dict.fromkeys(hashes)}
+    wanted = {asked: found for asked, found in list(digits.items())[:MAX_ASKED] if found}
+    if not wanted:
+        return {}
+    rule = reduce(or_, (Q(value=one) | Q(kind__in=queries.PREFIXED, value__startswith=one) for one in set(wanted.values())))
+    known = list(BlobHash.objects.filter(rule).values_list("value", "blob_id")[:MAX_FOUND])
+    limit = ratings.sight_of(user).limit
+    files = queries.visible_files(user).filter(blob__in={blob for _, blob in known}, version__entry__rating__lte=limit)
+    alive = files.filter(version__status=Status.PUBLISHED, version__deleted_at=None, version__entry__deleted_at=None)
+    by_blob: dict[int, Version] = {}
+    for file in alive.select_related("version__entry__owner").order_by("-version__entry__download_count", "id")[:MAX_FOUND]:
+        by_blob.setdefault(file.blob_id, file.version)  # type: ignore[arg-type]
+    found: dict[str, Version] = {}
+    for asked, one in wanted.items():
+        version = next((by_blob[blob] for value, blob in known if value.startswith(one) and blob in by_blob), None)
+        if version is not None:
+            found[asked] = version
+    return found
 
 
 @transaction.atomic

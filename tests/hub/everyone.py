@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from inference import terms
 from inference.models import Merge, Purpose
 from registry import catalog, uploads
 from registry.models import Collection, File, Review, Token, User
+from tests import imagerows, toolimages
 from tests.factories import UserFactory, VersionFactory
 from tests.merges import ready
 from tests.pictures import rendered, specs
@@ -47,6 +49,7 @@ class Thing:
     merge: str
     review: str
     collection: str
+    image: str
     creator: str = "ada"
 
     def address(self, template: str, **more: str) -> str:
@@ -99,6 +102,7 @@ def _raise_ids() -> None:
             "registry_file",
             "registry_review",
             "registry_collection",
+            "registry_userimage",
             "inference_render",
             "inference_merge",
             "inference_shot",
@@ -123,6 +127,8 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
     merge = Merge.objects.create(owner=owner, recipe=recipe, licence=licence, file_name="blend.safetensors")
     review = Review.objects.create(version=version, author=UserFactory(), positive=True)
     collection = Collection.objects.create(owner=owner, name=condition)
+    said = {"prompt": json.dumps(toolimages.GRAPH), "place": str(place)}
+    image = imagerows.shown(owner, version, toolimages.png(said))
     if condition == "withdrawn":
         catalog.withdraw(version, "made by mistake")
     if condition == "deleted":
@@ -131,7 +137,7 @@ def _thing(owner: User, condition: str, place: int, folder: Path) -> Thing:
         entry=str(entry.pk), slug=entry.slug, version=str(version.pk), branch=version.branch, file=str(file.pk), name=file.name,
         sha256=file.sha256, begun=str(begun.file_id), upload=str(begun.pk), previews=str(previews.pk), shot=str(previews.shots.get().pk),
         picture=previews.shots.get().picture.sha256, render=str(render.pk), own_picture=render.shots.get().picture.sha256,
-        merge=str(merge.pk), review=str(review.pk), collection=str(collection.pk),
+        merge=str(merge.pk), review=str(review.pk), collection=str(collection.pk), image=str(image.pk),
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ ASK = "L+L++ L+L++ L+L-+ L+L-+ L+L-+ L+L-+"
 JUDGE = "L3L3> L3L3> L3L-> L3L-> L3L3> L3L3>"
 """Pages send strangers to sign in and know no tokens; the API answers 401, and to a token that may only read 403."""
 
+IMAGE = "+++++ +++++ -+--+ -+--+ -+--+ -+--+"
+MANAGE = "L>L3> L>L3> L>L-> L>L-> L>L-> L>L->"
+IMAGES = r"^images/(?P<pk>[0-9]{1,18})/(?P<size>w450|w1600|original)\.(?P<ending>png|jpeg|webp)$"
 PICTURES = r"^pictures/(?P<sha256>[0-9a-f]{64})/(?P<size>(?a:[\w=,.-]{1,80}))/(?P<name>(?a:[\w.-]{1,150}))$"
 
 SITE = [
@@ -143,6 +146,17 @@ SITE = [
     ("my/reports", "GET /my/reports", SIGNED_IN),
     ("reviews/<int:pk>/answer", "POST /reviews/{review}/answer", "L>L33 L>L33 L>L-3 L>L-3 L>L33 L>L33"),
     ("reviews/<int:pk>/hide", "POST /reviews/{review}/hide", JUDGE),
+    ("models/<int:pk>/gallery", "GET /models/{entry}/gallery", "+++++ +++++ -+--+ -+--+ +++++ -----"),
+    ("model-versions/<int:pk>/images", "GET /model-versions/{version}/images", "L+L++ L+L++ L+L-+ L+L-+ L-L-- L-L--"),
+    ("model-versions/<int:pk>/images", "POST /model-versions/{version}/images", "L?L?? L?L?? L?L-? L?L-? L-L-- L-L--"),
+    ("model-versions/<int:pk>/images/mine", "GET /model-versions/{version}/images/mine", "L+L++ L+L++ L+L-+ L+L-+ L+L++ L+L++"),
+    ("images/<int:pk>", "GET /images/{image}", IMAGE),
+    ("images/<int:pk>/workflow.json", "GET /images/{image}/workflow.json", IMAGE),
+    ("images/<int:pk>/delete", "POST /images/{image}/delete", MANAGE),
+    ("images/<int:pk>/hide", "POST /images/{image}/hide", MANAGE),
+    ("images/<int:pk>/rating", "POST /images/{image}/rating", MANAGE),
+    (IMAGES, "GET /images/{image}/w450.webp", IMAGE),
+    (IMAGES, "GET /images/{image}/original.png", IMAGE),
     ("picture/<int:pk>", "GET /picture/{shot}", PREVIEW_PAGE),
     ("compare", "GET /compare?v={version}", OPEN),
     ("compare/pictures", "POST /compare/pictures", "L-L--"),
