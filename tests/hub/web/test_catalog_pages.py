@@ -175,7 +175,7 @@ def test_model_page_asks_the_database_a_constant_number_of_times(client: Client,
     for _ in range(10):
         FileFactory(version=version)
         VersionFactory(entry=version.entry, status="withdrawn")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert client.get(f"{address(version)}/v/{version.pk}").content.decode().count('class="filerow"') == 11
 
 
