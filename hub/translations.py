@@ -31,6 +31,8 @@ WORDS: dict[str, Any] = {
 }
 """Functions whose arguments are to be translated: as Django names them, and in Babel's notation of what stands where."""
 CATALOGUE = "django"
+CHANGING = (b'"POT-Creation', b'"PO-Revision', b'"Report-Msgid', b'"Last-Translator', b'"Language-Team', b'"Generated-By')
+"""Lines of a header that say when, by whom and by what; they would differ at every run."""
 Message = tuple[int, Any, list[str], str | None]
 
 
@@ -94,9 +96,10 @@ def write(language: str, catalog: Catalog) -> None:
     """Both files of a language, with nothing in them that changes from day to day."""
     place = folder(language)
     place.mkdir(parents=True, exist_ok=True)
+    catalog.header_comment = f"# What pages say, in {catalog.locale_identifier}. `manage.py translations` brings it up to date."
     text = io.BytesIO()
     write_po(text, catalog, omit_header=False, sort_output=True, width=0, include_lineno=False)
-    lines = [line for line in text.getvalue().splitlines(keepends=True) if not line.startswith((b'"POT-Creation', b'"PO-Revision'))]
+    lines = [line for line in text.getvalue().splitlines(keepends=True) if not line.startswith(CHANGING)]
     (place / f"{CATALOGUE}.po").write_bytes(b"".join(lines))
     with (place / f"{CATALOGUE}.mo").open("wb") as file:
         write_mo(file, catalog)
