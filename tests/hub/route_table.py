@@ -101,6 +101,8 @@ SITE = [
     ("about", "GET /about", OPEN),
     ("works", "GET /works", OPEN),
     ("about/scanning", "GET /about/scanning", OPEN),
+    ("guides", "GET /guides", OPEN),
+    ("guides/<slug:slug>", "GET /guides/merging", OPEN),
     ("theme", "POST /theme", ">>>>>"),
     ("settings/files", "POST /settings/files", ">>>>>"),
     ("language", "POST /language", ">>>>>"),
