@@ -4,6 +4,7 @@ import "./upload.css";
 import { useToken } from "./uploading/api.js";
 import { choosing } from "./uploading/choosing.js";
 import { describe } from "./uploading/describing.js";
+import { moments } from "./uploading/moments.js";
 import { Row } from "./uploading/row.js";
 import { Sending } from "./uploading/sending.js";
 import { element, say, useTexts } from "./uploading/words.js";
@@ -17,6 +18,7 @@ function start(items) {
   useToken(data.csrf);
   if (document.getElementById("chooser")) describe(data, takeOver);
   if (document.getElementById("uploader")) send(data, items);
+  moments();
 }
 
 /** Shows a page that was fetched, as if it had been gone to, and goes on with the files in hand. */

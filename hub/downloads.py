@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from registry import names, ratings, staging, storage
-from registry.models import File, Status, Visibility
+from registry.models import CLOSED, File, Status
 
 SALT = "weighhouse.download"
 EVERYBODY, OWNER = "everybody", "owner"
@@ -79,7 +79,7 @@ def _signature(*parts: object) -> str:
 
 def _open_to_everybody(file: File) -> bool:
     version = file.version
-    shown = version.entry.visibility != Visibility.PRIVATE and not ratings.above_cap(version.entry.rating)
+    shown = version.entry.visibility not in CLOSED and not ratings.above_cap(version.entry.rating)
     return version.status == Status.PUBLISHED and shown
 
 

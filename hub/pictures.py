@@ -15,8 +15,8 @@ from hub import thumbnails
 from hub.thumbnails import Sized
 from inference.models import Purpose, Render, Shot
 from inference.offered import offered_previews
-from registry import queries, ratings
-from registry.models import Version, Visibility
+from registry import groups, queries, ratings
+from registry.models import CLOSED, Version
 
 SMALL = thumbnails.WIDTHS[0]
 _WIDTH = re.compile(r"(?:^|,)width=(\d{1,5})(?:,|$)")
@@ -63,11 +63,7 @@ def wanted_width(size: str) -> int | None:
 
 def shown_to_all() -> QuerySet[Shot]:
     """Shots of previews that everybody may see who knows where: of published versions, while they offer the file that made them."""
-    live = (
-        queries.published_versions()
-        .filter(ratings.within_cap("entry__"), entry__deleted_at=None)
-        .exclude(entry__visibility=Visibility.PRIVATE)
-    )
+    live = queries.published_versions().filter(ratings.within_cap("entry__"), entry__deleted_at=None).exclude(entry__visibility__in=CLOSED)
     return Shot.objects.filter(render__in=offered_previews().filter(version__in=live))
 
 
@@ -76,8 +72,14 @@ def is_public(sha256: str) -> bool:
 
 
 def may_see(user: Any, sha256: str) -> bool:
-    """Whether this user may see a picture that is not public: whoever asked for it, the owner of the version, moderators."""
+    """Whether this user may see a picture that is not public: whoever asked for it, the owner of the version, its group, moderators."""
     if not user or not user.is_authenticated:
         return False
     own = Q(render__owner=user) | Q(render__purpose=Purpose.PREVIEW, render__version__entry__owner=user)
-    return queries.is_moderator(user) or Shot.objects.filter(own, picture__sha256=sha256).exists()
+    return queries.is_moderator(user) or Shot.objects.filter(own | _shared(user), picture__sha256=sha256).exists()
+
+
+def _shared(user: Any) -> Q:
+    """Shots of previews of published versions that are for a group of this user."""
+    shared = queries.published_versions().filter(groups.shared_with(user, "entry__"), ratings.within_cap("entry__"), entry__deleted_at=None)
+    return Q(render__in=offered_previews().filter(version__in=shared))

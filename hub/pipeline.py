@@ -16,7 +16,7 @@ from django.utils import timezone
 from hub.celery import app
 from inference import workers
 from inference.models import Derivative, Merge, Render
-from registry import lifecycle, uploads
+from registry import lifecycle, schedule, uploads
 from registry.lifecycle import DerivativeState, FileState, ImageState, MergeState, RenderState, RescanState
 from registry.models import File, UserImage
 from scanner.models import Rescan
@@ -82,8 +82,13 @@ def nudge(model: type, pk: int, state: str) -> bool:
 
 
 def sweep() -> dict[str, int]:
-    """Find what was lost: claims whose lease ended, rows that wait untold, uploads that nobody continues. Counts of each."""
-    found = {"reclaimed": sum(lifecycle.reclaim(model) for model in LIVES), "expired": uploads.expire(), "sent": 0}
+    """Find what was lost: claims whose lease ended, rows that wait untold, uploads that nobody continues; and publish what is due."""
+    found = {
+        "reclaimed": sum(lifecycle.reclaim(model) for model in LIVES),
+        "expired": uploads.expire(),
+        "published": schedule.publish_due(),
+        "sent": 0,
+    }
     for (model, state), stage in TABLE.items():
         if waiting_messages(stage.queue, stage.priority) < BATCH:
             found["sent"] += _send_waiting(model, state, stage.fit)

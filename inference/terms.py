@@ -54,6 +54,8 @@ class Part:
 
 def terms_of(entry: Entry) -> Terms:
     columns = {name: getattr(entry, name) for name in Terms.__dataclass_fields__}
+    if entry.visibility == Visibility.GROUP:  # what is made of it is for nobody else until its creator names a group
+        columns["visibility"] = Visibility.PRIVATE
     return Terms(**{**columns, "allow_commercial_use": tuple(sorted(entry.allow_commercial_use))})
 
 

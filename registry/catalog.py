@@ -41,7 +41,7 @@ def create_entry(owner: User, *, name: str, kind: str, tags: Iterable[str] = (),
 @transaction.atomic
 def change_entry(entry: Entry, *, tags: Iterable[str] | None = None, by_hand: bool = True, **fields: Any) -> Entry:
     """Change these fields. `by_hand`: somebody describes the entry, so pushes do no longer; who may see it does not count."""
-    entry.by_push = entry.by_push and not (by_hand and (tags is not None or set(fields) - {"visibility"}))
+    entry.by_push = entry.by_push and not (by_hand and (tags is not None or set(fields) - {"visibility", "group"}))
     for name, value in fields.items():
         setattr(entry, name, value)
     entry.save()
@@ -90,7 +90,7 @@ def publish(version: Version) -> Version:
         raise Refused("publish:unanswered", f"Not published yet. {asked}")
     now = timezone.now()
     version.status, version.published_at = Status.PUBLISHED, version.published_at or now
-    version.withdrawn_at, version.withdrawn_reason = None, ""
+    version.withdrawn_at, version.withdrawn_reason, version.publish_at = None, "", None
     version.base_model = version.base_model or "Other"  # a push declares none, and not all tensors tell
     version.save()
     Entry.objects.filter(pk=version.entry_id).update(published_at=now, live=True)

@@ -9,9 +9,9 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, F, Func, Prefetch, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
-from registry import ratings, storage
+from registry import groups, ratings, storage
 from registry.lifecycle import SHOWN_STATES, FileState
-from registry.models import Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
+from registry.models import CLOSED, Blob, BlobHash, Entry, File, Role, Status, User, Verdict, Version, Visibility
 from registry.search import HEX
 from registry.search import search as search
 from registry.statements import Given
@@ -36,15 +36,16 @@ def may_edit(user: Any, entry: Entry) -> bool:
 
 
 def may_read(user: Any, entry: Entry) -> bool:
-    """The one permission check for reading: public and unlisted by everybody once published, else owner and moderators.
+    """The one permission check for reading: public and unlisted by everybody once published, what is a group's by its members then, else
+    owner and moderators.
 
     What is rated above the site's cap is private to both.
     """
     if may_edit(user, entry):
         return True
-    if ratings.above_cap(entry.rating):
+    if ratings.above_cap(entry.rating) or entry.published_at is None:
         return False
-    return entry.visibility != Visibility.PRIVATE and entry.published_at is not None
+    return entry.visibility not in CLOSED or (entry.visibility == Visibility.GROUP and groups.is_member(user, entry.group_id))
 
 
 def may_read_version(user: Any, version: Version) -> bool:
@@ -71,9 +72,10 @@ def readable(user: Any) -> QuerySet[Entry]:
     """Entries that this user may open by address, tombstones included."""
     if is_moderator(user):
         return Entry.objects.all()
-    rule = ratings.within_cap() & Q(published_at__isnull=False) & ~Q(visibility=Visibility.PRIVATE)
+    published = ratings.within_cap() & Q(published_at__isnull=False)
+    rule = published & ~Q(visibility__in=CLOSED)
     if user and user.is_authenticated:
-        rule |= Q(owner=user)
+        rule |= Q(owner=user) | (published & groups.shared_with(user))
     return Entry.objects.filter(rule)
 
 

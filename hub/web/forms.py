@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from registry import ratings
+from registry import groups, ratings
 from registry.formats.plaintext import HIDDEN
 from registry.models import CommercialUse, Entry, Kind, Rating, Scope, User, Version, Visibility
 from registry.models.people import NO_BLUR
@@ -69,13 +70,43 @@ class WordsField(forms.CharField):
         return [word.lower() for word in words] if self.lower else words
 
 
-class EntryForm(forms.ModelForm):
-    """What a model's page says about all its versions."""
+class ForGroups(forms.Form):
+    """Visibility with the owner's own groups; without any there is nothing to choose."""
+
+    def offer(self, owner: Any) -> None:
+        found = groups.of(owner)
+        if not found.exists():
+            self.fields["visibility"].choices = [row for row in Visibility.choices if row[0] != Visibility.GROUP]  # type: ignore[attr-defined]
+            del self.fields["group"]
+            return
+        self.fields["group"].queryset = found  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("visibility") == Visibility.GROUP and not data.get("group") and "group" not in self.errors:
+            self.add_error("group", _("Choose which group may read it."))
+        if data.get("visibility") != Visibility.GROUP:
+            data["group"] = None
+        return data
+
+
+def group_field() -> forms.ModelChoiceField:
+    return forms.ModelChoiceField(
+        Group.objects.none(),
+        required=False,
+        label=_("Group"),
+        help_text=_("Its members can open every address of it."),
+    )
+
+
+class EntryForm(ForGroups, forms.ModelForm):
+    """What a model's page says about all its versions. `owner` is whose groups may be chosen."""
 
     name = LineField(max_length=120, help_text="As people should find it. It becomes the page's address.")
     kind = forms.ChoiceField(choices=Kind.choices, help_text="The hub also looks at the tensors and tells you when they say otherwise.")
     tags = WordsField(each=60, most=30, lower=True, help_text="Separated by commas: portrait, film grain, 1990s.")
     visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, widget=forms.RadioSelect)
+    group = group_field()
     rating = forms.TypedChoiceField(
         choices=Rating.choices,
         coerce=int,
@@ -97,6 +128,7 @@ class EntryForm(forms.ModelForm):
             "description",
             "tags",
             "visibility",
+            "group",
             "rating",
             "allow_no_credit",
             "allow_derivatives",
@@ -112,8 +144,9 @@ class EntryForm(forms.ModelForm):
         help_texts = {"description": "Markdown: what it does, how to use it, what went into it."}
         widgets = {"description": forms.Textarea(attrs={"rows": 6, "maxlength": 50_000})}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offer(owner)
         self.fields["description"].max_length = 50_000  # type: ignore[attr-defined]
         if self.instance.pk and "tags" not in self.initial:
             self.initial["tags"] = [tag.name for tag in self.instance.tags.all()]
@@ -200,11 +233,16 @@ class RowForm(forms.Form):
     trigger_words = WordsField(each=200, most=100, label=_("Trigger words"))
 
 
-class SharedForm(forms.Form):
+class SharedForm(ForGroups):
     """What several models that are made at once have in common; each can be changed on its own page afterwards."""
 
     visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, label=_("Visibility"))
+    group = group_field()
     rating = forms.TypedChoiceField(choices=Rating.choices, coerce=int, initial=Rating.PG, label=_("Rating"))
+
+    def __init__(self, *args: Any, owner: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offer(owner)
 
 
 class TokenForm(forms.Form):

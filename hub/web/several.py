@@ -28,7 +28,7 @@ def create(request: HttpRequest) -> HttpResponse:
     count = request.POST.get("count", "")
     if not (count.isascii() and count.isdigit() and len(count) < 4 and 1 <= int(count) <= MOST):
         return JsonResponse({"rows": {}, "error": f"Between 1 and {MOST} models are made at once."}, status=422)
-    shared = SharedForm(request.POST, prefix="all")
+    shared = SharedForm(request.POST, prefix="all", owner=request.user)
     rows = [RowForm(request.POST, prefix=str(place)) for place in range(int(count))]
     wrong = {place: row.errors for place, row in enumerate(rows) if not row.is_valid()}
     if wrong or not shared.is_valid():

@@ -35,7 +35,10 @@ def start(request: HttpRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     target = TargetForm(data, entries=mine, initial={"entry": request.GET.get("model")})
     existing = _target(target, request, mine)
-    entry_form, version_form = EntryForm(data if existing is None else None, prefix=ENTRY), VersionForm(data, prefix=VERSION)
+    entry_form, version_form = (
+        EntryForm(data if existing is None else None, prefix=ENTRY, owner=request.user),
+        VersionForm(data, prefix=VERSION),
+    )
     if data is not None and target.is_valid() and version_form.is_valid() and (existing is not None or entry_form.is_valid()):
         version = _create(request, existing, entry_form, version_form)
         return redirect("upload-files", pk=version.pk)
@@ -47,7 +50,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "bases": BASES,
         "spdx": SPDX,
         "row_form": RowForm(),
-        "shared_form": SharedForm(prefix="all"),
+        "shared_form": SharedForm(prefix="all", owner=request.user),
         "upload_data": script_data(request, [], []),
     }
     return render(request, "uploads/start.html", context, status=422 if data is not None else 200)

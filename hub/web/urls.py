@@ -81,6 +81,7 @@ urlpatterns = [
     path("model-versions/<int:pk>/lineage", lineage.show, name="lineage"),
     path("model-versions/<int:pk>/edit", changes.edit_version, name="edit-version"),
     path("model-versions/<int:pk>/publish", changes.publish, name="publish"),
+    path("model-versions/<int:pk>/schedule", changes.schedule, name="schedule"),
     path("model-versions/<int:pk>/answer", changes.answer, name="answer-question"),
     path("model-versions/<int:pk>/withdraw", changes.withdraw, name="withdraw"),
     path("model-versions/<int:pk>/delete", changes.delete_version, name="delete-version"),

@@ -11,7 +11,7 @@ from hub import downloads, repopaths, usage
 from hub.folders import NAMES
 from hub.snippets import PIPELINES, Usage
 from registry import ratings
-from registry.models import Entry, File, Status, Version, Visibility
+from registry.models import CLOSED, Entry, File, Status, Version
 
 COOKIE = "program"
 """Which tab a visitor opened last; `frontend/areas/model.js` writes it."""
@@ -56,7 +56,7 @@ def wanted_of(request: HttpRequest, version: Version, file: File, files: Iterabl
         words=tuple(version.trigger_words),
         weight=version.weight,
     )
-    hidden = entry.visibility == Visibility.PRIVATE or ratings.above_cap(entry.rating)
+    hidden = entry.visibility in CLOSED or ratings.above_cap(entry.rating)
     private = hidden or version.status != Status.PUBLISHED
     return usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private)
 

@@ -60,7 +60,7 @@ class WorkFeed:
             .order_by("-pk")
             .values_list("pk", "state", "steps_done")[:1]
         )
-        status = list(Version.objects.filter(pk__in=versions).values_list("status"))
+        status = list(Version.objects.filter(pk__in=versions).values_list("status", "publish_at"))
         moving = (
             any(row[1] in MOVING_FILES for row in files)
             or any(row[1] in MOVING_VARIANTS for row in variants)

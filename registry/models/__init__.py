@@ -1,6 +1,7 @@
 """The registry's tables, gathered so that callers write `from registry.models import Entry`."""
 
 from registry.models.catalog import (
+    CLOSED,
     CommercialUse,
     DownloadCount,
     Entry,
@@ -22,6 +23,7 @@ from registry.models.living import Living
 from registry.models.people import Rating, Scope, Token, User
 
 __all__ = [
+    "CLOSED",
     "Blob",
     "BlobHash",
     "Collected",

@@ -35,7 +35,12 @@ class Kind(models.TextChoices):
 class Visibility(models.TextChoices):
     PUBLIC = "public", _("Public: everybody finds it")
     UNLISTED = "unlisted", _("Unlisted: only who has the link")
+    GROUP = "group", _("Group: only the members of one group")
     PRIVATE = "private", _("Private: only you")
+
+
+CLOSED = (Visibility.GROUP, Visibility.PRIVATE)
+"""What is not for everybody who has the link: to all others it does not exist."""
 
 
 class Status(models.TextChoices):
@@ -73,6 +78,9 @@ class Entry(models.Model):
     description = models.TextField(blank=True, help_text="Markdown.")
     tags = models.ManyToManyField(Tag, related_name="entries", blank=True)
     visibility = models.CharField(max_length=8, choices=Visibility.choices, default=Visibility.PUBLIC)
+    group = models.ForeignKey(
+        "auth.Group", models.SET_NULL, null=True, blank=True, related_name="+", help_text="Who may read it where its visibility is group."
+    )
     rating = models.PositiveSmallIntegerField(choices=Rating.choices, default=Rating.PG)
     allow_no_credit = models.BooleanField(default=True)
     allow_commercial_use = ArrayField(models.CharField(max_length=12, choices=CommercialUse.choices), default=list, blank=True)
@@ -160,6 +168,7 @@ class Version(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    publish_at = models.DateTimeField(null=True, blank=True, help_text="Published by itself then, or as soon afterwards as it is ready.")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = models.CharField(max_length=300, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -175,6 +184,7 @@ class Version(models.Model):
         indexes = [
             models.Index(fields=["entry", "status", "position"], name="version_of_entry"),
             models.Index(fields=["base_model", "status"], name="version_base"),
+            models.Index(fields=["publish_at"], condition=models.Q(publish_at__isnull=False), name="version_publish_at"),
         ]
         constraints = [models.UniqueConstraint(fields=["entry", "branch"], name="version_branch")]
 

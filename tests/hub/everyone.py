@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from django.contrib.auth.models import Group
 from django.test import Client
 from safetensors.numpy import save_file
 
@@ -24,8 +25,10 @@ PEOPLE = ("nobody", "owner", "reader", "other", "moderator")
 NEXT = "next"
 """A draft version of a published entry: the entry may be known, the version may not."""
 CONDITIONS = ("public", "unlisted", "private", "draft", "withdrawn", "deleted")
-HIDDEN = ("private", "draft")
-"""What only its owner and moderators may know of."""
+GROUP = "group"
+"""Published for the members of a group, to which its owner and the member belong."""
+HIDDEN = ("private", "draft", GROUP)
+"""What only its owner and moderators may know of; of the last the group, too."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,22 @@ def gather(folder: Path) -> Everyone:
     """Makes all of them: rows, and the bytes in the local stores. `folder` is for scratch."""
     owner, other = UserFactory(username="ada", max_rating=16), UserFactory(username="eve")
     moderator = UserFactory(username="mod", is_moderator=True)
+    member = UserFactory(username="kit")
+    Group.objects.create(name="makers").user_set.add(owner, member)
     _raise_ids()
-    clients = {"nobody": Client(), "owner": _client(owner), "other": _client(other), "moderator": _client(moderator)}
+    clients = {
+        "nobody": Client(),
+        "owner": _client(owner),
+        "other": _client(other),
+        "moderator": _client(moderator),
+        "member": _client(member),
+    }
     secret = Token.issue(owner, "tests", "read")[1]
     clients["reader"] = Client(headers={"Authorization": f"Bearer {secret}"})
     token = Token.issue(owner, "to revoke", "read")[0]
-    return Everyone(clients, {name: _thing(owner, name, place, folder) for place, name in enumerate((*CONDITIONS, NEXT))}, str(token.pk))
+    return Everyone(
+        clients, {name: _thing(owner, name, place, folder) for place, name in enumerate((*CONDITIONS, NEXT, GROUP))}, str(token.pk)
+    )
 
 
 def _raise_ids() -> None:
@@ -145,8 +158,9 @@ def _file(owner: User, condition: str, place: int, folder: Path) -> File:
     """A ready file with real bytes; its tensors are those that a scan found in them."""
     path = folder / f"lantern-{condition}.safetensors"
     save_file({"lantern": np.full((4, 4), place, np.float16)}, path)
-    visibility = condition if condition in {"unlisted", "private"} else "public"
-    names = {"name": f"Lantern {condition}", "slug": f"lantern-{condition}", "visibility": visibility}
+    visibility = condition if condition in {"unlisted", "private", GROUP} else "public"
+    group = Group.objects.get(name="makers") if condition == GROUP else None
+    names = {"group": group, "name": f"Lantern {condition}", "slug": f"lantern-{condition}", "visibility": visibility}
     file = ready(owner, path, published=condition != "draft", **names)
     if condition == NEXT:
         File.objects.filter(pk=file.pk).update(version=VersionFactory(entry=file.version.entry, name="v2"))

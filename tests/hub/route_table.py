@@ -117,6 +117,7 @@ SITE = [
     ("model-versions/<int:pk>/edit", "GET /model-versions/{version}/edit", FORM),
     ("model-versions/<int:pk>/edit", "POST /model-versions/{version}/edit", FORM),
     ("model-versions/<int:pk>/publish", "POST /model-versions/{version}/publish", ACT),
+    ("model-versions/<int:pk>/schedule", "POST /model-versions/{version}/schedule", ACT),
     ("model-versions/<int:pk>/answer", "POST /model-versions/{version}/answer", ACT),
     ("model-versions/<int:pk>/withdraw", "POST /model-versions/{version}/withdraw", ACT),
     ("model-versions/<int:pk>/delete", "POST /model-versions/{version}/delete", ACT),

@@ -17,7 +17,7 @@ from django.test import override_settings
 from registry.models import Entry, Rating
 from tests.hub.door_table import CIVITAI, HUGGING_FACE
 from tests.hub.every_route import ADMIN, routes
-from tests.hub.everyone import CONDITIONS, HIDDEN, NEXT, PEOPLE, Everyone, Thing, gather
+from tests.hub.everyone import CONDITIONS, GROUP, HIDDEN, NEXT, PEOPLE, Everyone, Thing, gather
 from tests.hub.route_table import SITE
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +107,21 @@ def test_everybody_gets_what_the_table_says(everyone: Everyone, route: str, requ
         address = everyone.things[condition].address(template, token=everyone.token)
         seen.append("".join(letter(ask(everyone, person, method, address)) for person in PEOPLE))
     assert seen == words[: len(seen)], f"{PEOPLE} x {conditions}"
+
+
+def test_members_of_a_group_get_what_everybody_gets_of_what_is_unlisted(everyone: Everyone) -> None:
+    """Of every route that names something, by the table's own words for a stranger: reading as they, changing as little."""
+    differing = []
+    for _, request_line, expected in TABLE:
+        method, _, template = request_line.partition(" ")
+        if expected == "*" or not NAMES.search(template):
+            continue
+        words = expected.split()
+        wanted = words[1 if len(words) > 1 else 0][PEOPLE.index("other")]
+        got = letter(ask(everyone, "member", method, everyone.things[GROUP].address(template, token=everyone.token)))
+        if got != wanted:
+            differing.append((request_line, wanted, got))
+    assert differing == []
 
 
 def test_nobody_but_staff_enters_the_administration(everyone: Everyone) -> None:

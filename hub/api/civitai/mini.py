@@ -13,7 +13,7 @@ from hub.api.civitai.rows import EntryRow, FileRow, VersionRow
 from hub.api.civitai.versionbodies import is_gone
 from hub.downloads import origin_of
 from registry import queries
-from registry.models import Entry, User, Visibility
+from registry.models import CLOSED, Entry, User, Visibility
 
 
 @endpoint
@@ -36,7 +36,7 @@ def mini(request: HttpRequest, user: User | None, version_id: str) -> HttpRespon
 
 
 def _shape(origin: str, entry: EntryRow, version: VersionRow, file: FileRow, *, named: bool) -> dict[str, Any]:
-    private = entry.visibility == Visibility.PRIVATE
+    private = entry.visibility in CLOSED
     kind = shapes.type_of(entry, version)
     return {
         "air": air.name(version.base_model, kind, entry.id, version.id, file.id if named else None),

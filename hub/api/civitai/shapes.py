@@ -14,7 +14,12 @@ from hub.templatetags.wording import markdown
 from registry.lifecycle import FileState
 from registry.models import Status, Visibility
 
-AVAILABILITY = {Visibility.PUBLIC: "Public", Visibility.UNLISTED: "Unsearchable", Visibility.PRIVATE: "Private"}
+AVAILABILITY = {
+    Visibility.PUBLIC: "Public",
+    Visibility.UNLISTED: "Unsearchable",
+    Visibility.GROUP: "Private",
+    Visibility.PRIVATE: "Private",
+}
 
 
 @lru_cache(512)

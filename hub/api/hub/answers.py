@@ -100,6 +100,9 @@ class VersionAnswer(serializers.ModelSerializer):
 class EntryAnswer(serializers.ModelSerializer):
     owner = serializers.CharField(source="owner.username", read_only=True)
     tags = serializers.SlugRelatedField("name", many=True, read_only=True)
+    group = serializers.CharField(
+        source="group.name", default=None, read_only=True, allow_null=True, help_text="Who may read it beside you."
+    )
     state = serializers.SerializerMethodField(help_text="draft, published, withdrawn (no version is left) or deleted.")
     reason = serializers.CharField(source="deleted_reason", read_only=True, help_text="Why it was deleted.")
     url = serializers.SerializerMethodField(help_text="Its page.")
@@ -108,7 +111,7 @@ class EntryAnswer(serializers.ModelSerializer):
     class Meta:
         model = Entry
         fields = [
-            *("id", "slug", "owner", "name", "kind", "description", "tags", "visibility", "rating", "allow_no_credit"),
+            *("id", "slug", "owner", "name", "kind", "description", "tags", "visibility", "group", "rating", "allow_no_credit"),
             *("allow_commercial_use", "allow_derivatives", "allow_different_license", "spdx", "state", "reason", "created_at"),
             *("updated_at", "published_at", "download_count", "url", "versions"),
         ]

@@ -10,7 +10,7 @@ from hub.api.hub.access import entry_to_change, entry_to_read
 from hub.api.hub.answers import EntryAnswer
 from hub.api.hub.requests import EntryRequest
 from hub.api.hub.views import CHANGE, HubView, checked, problems
-from registry import catalog
+from registry import catalog, groups
 
 REASON = OpenApiParameter("reason", str, description="Shown on the tombstone.")
 
@@ -19,7 +19,7 @@ class Entries(HubView):
     @extend_schema(operation_id="create_entry", request=EntryRequest, responses={201: EntryAnswer, **problems(400, 401, 403)})
     def post(self, request: Request) -> Response:
         """Create an entry. It is a draft until one of its versions is published."""
-        entry = catalog.create_entry(request.user, **checked(EntryRequest, request))
+        entry = catalog.create_entry(request.user, **groups.fields(request.user, checked(EntryRequest, request)))
         return Response(EntryAnswer(entry, context=self.context).data, status=201)
 
 
@@ -33,7 +33,7 @@ class OneEntry(HubView):
     def patch(self, request: Request, pk: int) -> Response:
         """Change the fields that are sent; the others stay."""
         entry = entry_to_change(request, pk)
-        catalog.change_entry(entry, **checked(EntryRequest, request, partial=True))
+        catalog.change_entry(entry, **groups.fields(entry.owner, checked(EntryRequest, request, partial=True), entry))
         return Response(EntryAnswer(entry_to_read(request, pk), context=self.context).data)
 
     @extend_schema(operation_id="delete_entry", parameters=[REASON], responses={204: None, **problems(401, 403, 404, 410)})

@@ -50,6 +50,7 @@ class EntryRequest(Strict):
     description = serializers.CharField(max_length=MAX_TEXT, allow_blank=True, required=False, help_text="Markdown.")
     tags = serializers.ListField(child=Line(max_length=60), max_length=30, required=False)
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
+    group = Line(max_length=150, required=False, help_text="Name of the group that may read it where visibility is group: one of yours.")
     rating = serializers.ChoiceField(Rating.choices, required=False, help_text="1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.")
     allow_no_credit = serializers.BooleanField(required=False)
     allow_commercial_use = serializers.ListField(child=serializers.ChoiceField(CommercialUse.choices), max_length=4, required=False)

@@ -15,7 +15,7 @@ from hub.api.huggingface.repositories import find_revision, repo_id
 from hub.api.huggingface.writing import entry_to_write, writes
 from hub.downloads import origin_of
 from registry import catalog, commits, pushes, uploads
-from registry.models import Commit, CommitTag, Entry, File, Role, User, Version, Visibility
+from registry.models import CLOSED, Commit, CommitTag, Entry, File, Role, User, Version, Visibility
 from registry.pushes import Exists
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
@@ -55,10 +55,10 @@ def settings(request: HttpRequest, user: User, namespace: str, name: str) -> Htt
     if fields.get("gated") not in (None, False, "false", "False"):
         raise HubError(400, "This hub knows no access on request. Make the model private, or unlisted on its page.")
     visibility = _visibility(fields)
-    public = entry.visibility != Visibility.PRIVATE
+    public = entry.visibility not in CLOSED
     if visibility and public != (visibility == Visibility.PUBLIC):
         catalog.change_entry(entry, visibility=visibility)
-    return answer({"visibility": "private" if entry.visibility == Visibility.PRIVATE else "public", "gated": False})
+    return answer({"visibility": "private" if entry.visibility in CLOSED else "public", "gated": False})
 
 
 @writes("POST")

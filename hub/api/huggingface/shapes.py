@@ -11,7 +11,7 @@ from hub.api.huggingface.answers import iso
 from hub.api.huggingface.repositories import repo_id
 from hub.api.huggingface.security import UNSCANNED, file_status, newest_reports, text_status
 from registry.commits import Row, lfs_pointer
-from registry.models import Commit, Entry, File, Version, Visibility
+from registry.models import CLOSED, Commit, Entry, File, Version
 
 Shape = dict[str, Any]
 ALWAYS = ("_id", "id", "modelId")
@@ -28,7 +28,7 @@ def repository(entry: Entry) -> Shape:
         "author": entry.owner.username,
         "lastModified": iso(entry.updated_at),
         "createdAt": iso(entry.created_at),
-        "private": entry.visibility == Visibility.PRIVATE,
+        "private": entry.visibility in CLOSED,
         "gated": False,
         "disabled": False,
         "downloads": entry.download_count,
