@@ -22,6 +22,8 @@ ROUTES = {
     "versions/{id}/publish": {"post"},
     "versions/{id}/answers": {"post"},
     "versions/{id}/uploads": {"post"},
+    "identify": {"post"},
+    "known/{sha256}": {"get"},
     "uploads/{id}": {"get"},
     "uploads/{id}/parts": {"post"},
     "uploads/{id}/complete": {"post"},
