@@ -11,6 +11,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from hub import compatible
@@ -41,7 +43,7 @@ def facts(file: File) -> dict[str, Any]:
         "resolution": _text(found.get("resolution")),
         "parameters": _count(found.get("parameters")),
         "tensors": _count(found.get("tensors")),
-        "inside": ", ".join(name for key, name in INSIDE if found.get(key) is True),
+        "inside": ", ".join(str(name) for key, name in INSIDE if found.get(key) is True),
         "network": _network(found),
         "alternatives": ", ".join(name for name in _texts(found.get("alternatives"), 20) if name != base),
         "training": _training(found.get("training")),
@@ -52,19 +54,19 @@ def facts(file: File) -> dict[str, Any]:
     }
 
 
-PREDICTIONS = {"v": "v", "epsilon": "epsilon (noise)", "edm": "EDM"}
+PREDICTIONS = {"v": "v", "epsilon": gettext_lazy("epsilon (noise)"), "edm": "EDM"}
 INSIDE = (
     ("has_vae", "VAE"),
-    ("has_text_encoder", "text encoder"),
-    ("has_ema", "EMA averages"),
-    ("has_training_state", "training state"),
+    ("has_text_encoder", gettext_lazy("text encoder")),
+    ("has_ema", gettext_lazy("EMA averages")),
+    ("has_training_state", gettext_lazy("training state")),
 )
 
 
 def _training(found: Any) -> list[tuple[str, str]]:
     """What the trainer states of the training, as (label, value)."""
     rows = found.items() if isinstance(found, dict) else ()
-    shown = [(_text(name, 40).replace("_", " ").capitalize(), "yes" if value is True else _text(value, 500)) for name, value in rows]
+    shown = [(_text(name, 40).replace("_", " ").capitalize(), _("yes") if value is True else _text(value, 500)) for name, value in rows]
     return sorted((name, value) for name, value in shown if value)[:MAX_TRAINING]
 
 
@@ -85,19 +87,19 @@ def add_word(request: HttpRequest, pk: int) -> HttpResponse:
     word = request.POST.get("word", "")
     version, known = file.version, {row["word"] for row in training_words(file)}
     if word not in known:
-        messages.error(request, "This file's training metadata does not hold that word.")
+        messages.error(request, _("This file's training metadata does not hold that word."))
     elif len(version.trigger_words) >= MAX_TRIGGERS:
-        messages.error(request, f"A version has at most {MAX_TRIGGERS} trigger words. Remove one first.")
+        messages.error(request, _("A version has at most %(most)s trigger words. Remove one first.") % {"most": MAX_TRIGGERS})
     elif word.casefold() not in {one.casefold() for one in version.trigger_words}:
         catalog.change_version(version, trigger_words=[*version.trigger_words, word])
-        messages.success(request, f"{word} is a trigger word of {version.name} now.")
+        messages.success(request, _("%(word)s is a trigger word of %(version)s now.") % {"word": word, "version": version.name})
     return redirect("file", pk=pk)
 
 
 def _network(found: dict[str, Any]) -> str:
     """ "dim 16, alpha 8" """
     dim, alpha = found.get("network_dim"), found.get("network_alpha")
-    parts = [f"{name} {value:g}" for name, value in (("dim", dim), ("alpha", alpha)) if type(value) in (int, float)]
+    parts = [f"{name} {value:g}" for name, value in ((_("dim"), dim), (_("alpha"), alpha)) if type(value) in (int, float)]
     return ", ".join(parts)
 
 

@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from hub import compatible
@@ -31,6 +33,18 @@ SHOWN_VALUES, SHOWN_TAGS = 200, 30
 LONG, LONGEST = 140, 20_000
 """Characters of a value that are shown without unfolding, and at all."""
 TAG_COUNTS = "ss_tag_frequency"
+PART_NAMES = {
+    "unet": gettext_lazy("Diffusion model"),
+    "text_encoder": gettext_lazy("Text encoder"),
+    "vae": gettext_lazy("VAE"),
+    "controlnet": gettext_lazy("ControlNet"),
+    "ema": gettext_lazy("EMA averages"),
+    "training": gettext_lazy("Training state"),
+    "other": gettext_lazy("Other"),
+}
+"""`registry.panel.PARTS` in the reader's language."""
+LOOKED_FOR = ("unet", "text_encoder", "vae", "ema", "training")
+"""Parts that people ask for in a checkpoint: of those that are not there it is said, too."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
     except panel.TooMany as refusal:
         return {"panel": None, "sentence": refusal.sentence}
     except (OSError, BotoCoreError, ClientError):
-        return {"panel": None, "sentence": "The store of this file does not answer just now. Try again in a moment."}
+        return {"panel": None, "sentence": _("The store of this file does not answer just now. Try again in a moment.")}
     if found is None:
         return {"panel": None}
     text = request.GET.get("q", "").replace("\x00", "").strip()[:200]
@@ -98,13 +112,22 @@ def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
         "text": text,
         "part": part,
         "after": after,
-        "parts": [(total, panel.PARTS[total.name], _query({"part": total.name})) for total in found.parts],
+        "parts": [(total, PART_NAMES[total.name], _query({"part": total.name})) for total in found.parts],
+        "part_name": PART_NAMES.get(part, ""),
+        "presence": _presence(file, found),
         "first": _query(kept),
         "next": _query({**kept, "after": page.next}) if page.next is not None else "",
         "metadata": values(found, everything=everything),
         "more_metadata": max(0, len(found.metadata) - SHOWN_VALUES),
         "hidden_word": HIDDEN,
     }
+
+
+def _presence(file: File, found: Panel) -> list[tuple[Any, bool]]:
+    """(part, whether it is there): of a checkpoint all that may be in one, of anything else only what is."""
+    there = {total.name for total in found.parts} - {"other"}
+    asked = LOOKED_FOR if (file.blob.detected if file.blob else {}).get("kind") == "checkpoint" else ()
+    return [(name, key in there) for key, name in PART_NAMES.items() if key in there or key in asked]
 
 
 def _query(fields: dict[str, str | None]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from hub import variants
@@ -33,10 +34,10 @@ def offers(user: Any, file: File) -> list[Offered]:
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a variant made; whatever comes of it is said on the file's page."""
     file = access.editable_file(request, pk)
-    keep, _, precision = request.POST.get("recipe", "").partition("-")
+    keep, _dash, precision = request.POST.get("recipe", "").partition("-")
     try:
         if keep not in KEEPS or precision not in PRECISIONS:
-            raise FormatError("variants:choose", "Choose one of the variants in the list.")
+            raise FormatError("variants:choose", _("Choose one of the variants in the list."))
         messages.success(request, printable(_said(variants.ask(request.user, file, Recipe(keep, precision))), 600))  # type: ignore[arg-type]
     except FormatError as refusal:
         messages.error(request, printable(refusal.sentence, 600))
@@ -46,7 +47,8 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 def _said(asked: Asked) -> str:
     kind = words.recipe(asked.recipe.to_json())
     if asked.new:
-        return f"The variant with {kind} is being made. It is checked like any other file before it can be downloaded."
+        said = _("The variant with %(kind)s is being made. It is checked like any other file before it can be downloaded.")
+        return said % {"kind": kind}
     if asked.file is not None:
-        return f"{asked.file.name} holds these tensors already."
-    return f"The variant with {kind} is under way already."
+        return _("%(name)s holds these tensors already.") % {"name": asked.file.name}
+    return _("The variant with %(kind)s is under way already.") % {"kind": kind}

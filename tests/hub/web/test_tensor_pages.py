@@ -73,8 +73,8 @@ def test_the_panel_is_a_page_or_a_part_of_one(client: Client, lora: File) -> Non
     assert part.lstrip().startswith("<section")
     for text in (whole, part):
         assert "151 tensors, 1,208 numbers, 2.43 kB. Read from the header of the file." in words(text)
-        assert "Diffusion model 150 2.40 kB" in words(text)
-        assert "Text encoder 1 32 bytes" in words(text)
+        assert "Diffusion model 150 1,200 2.40 kB" in words(text)
+        assert "Text encoder 1 8 32 bytes" in words(text)
         assert "F16 150 1,200 2.40 kB" in words(text)
     assert "HX-Request" in client.get(f"/file/{lora.pk}/tensors").headers["Vary"]
 
@@ -174,3 +174,11 @@ def test_a_file_without_tensors_says_so(client: Client, creator: Any) -> None:
     file = FileFactory(version=VersionFactory(entry__owner=creator))
     client.force_login(creator)
     assert "No tensors are known of this file" in words(page(client, f"/file/{file.pk}/tensors"))
+
+
+def test_what_a_checkpoint_has_and_has_not_is_said(client: Client, creator: Any) -> None:
+    names = ("model.diffusion_model.a", "first_stage_model.b", "model_ema.c")
+    file = published_file(creator, save({name: np.zeros(2, np.float16) for name in names}), blob_detected={"kind": "checkpoint"})
+    text = words(page(client, f"/file/{file.pk}/tensors"))
+    assert "Diffusion model no Text encoder VAE EMA averages no Training state By part of the model" in text
+    assert "Diffusion model 1 2 4 bytes" in text
