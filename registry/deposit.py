@@ -12,12 +12,14 @@ from registry.partfile import PartFile
 CHUNK = 4 * 2**20
 
 
-def deposit(version: Version, owner: User, path: Path, name: str = "") -> File:
+def deposit(version: Version, owner: User, path: Path, name: str = "", sha256: str = "") -> File:
     """Begin an upload for `path`, send every part, complete it; returns the queued file (or the one that was linked).
+
+    With `sha256` (lower-case hex) what is here already is linked, and an upload of the same file that was interrupted is sent anew.
 
     Raises what `uploads.begin` and `uploads.complete` raise.
     """
-    begun = uploads.begin(version, owner, name or path.name, path.stat().st_size)
+    begun = uploads.begin(version, owner, name or path.name, path.stat().st_size, sha256)
     if isinstance(begun, File):
         return begun
     with path.open("rb") as source:
