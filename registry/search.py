@@ -49,6 +49,22 @@ def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
     return entries.filter(rule).annotate(rank=rank + _by_name(text)).order_by("-rank", "-download_count", "-id")
 
 
+def first(entries: QuerySet[Entry], text: str, most: int) -> list[Entry]:
+    """The few that one who is still typing may mean: those whose names have the words before all others, most downloaded first.
+
+    Two short questions instead of one ranking: of words that half of all entries have, no more is read than is shown.
+    """
+    terms = wording.terms(clean(text))
+    if not terms or all(term.unwanted for term in terms):
+        return []
+    found: list[Entry] = []
+    for weights in ("A", ""):
+        if len(found) < most:
+            more = entries.filter(search=query_of(terms, weights=weights)).exclude(pk__in=[entry.pk for entry in found])
+            found += more.select_related("owner").order_by("-download_count", "-id")[: most - len(found)]
+    return found
+
+
 def clean(text: str) -> str:
     """A question as it is understood: no NUL, no lone surrogates, at most `wording.MAX_TEXT` characters."""
     return text.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[: wording.MAX_TEXT].strip()

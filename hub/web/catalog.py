@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from hub.web import access, browse, facets, workswith
+from hub.web import access, browse, facets, finding, workswith
 from hub.web.filters import MAX_SHOWN, SIZES, Filters
 from hub.web.workswith import Checkpoint
 from registry import queries, ratings, spelling
@@ -22,6 +22,8 @@ from registry.ratings import Sight
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The grid. A request by htmx for further cards gets only those, as many as it names where a page is put together again."""
+    if (led := finding.answer(request)) is not None:
+        return led
     filters, checkpoint = workswith.resolve(request.user, Filters.read(request.GET))
     sight, htmx = ratings.sight_of(request.user), getattr(request, "htmx", None)
     if htmx and htmx.target == "cards":
