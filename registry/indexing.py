@@ -18,7 +18,7 @@ from registry import wording
 from registry.lifecycle import SHOWN_STATES
 from registry.models import Entry, File, SearchWord, Status, Version
 
-RULES = 1
+RULES = 2
 """Of making vectors. A higher number has every entry indexed anew."""
 MAX_DESCRIPTION, MAX_NAMES = 20_000, 400
 """Characters of a description and file names of an entry that are searched: more is no description, and no list of files."""
@@ -102,7 +102,10 @@ def _places(texts: dict[str, list[str]]) -> dict[str, list[str]]:
         spellings = [found for text in several for found in ([wording.words(text)] + ([] if weight == "D" else [wording.parts(text)]))]
         for spelling in spellings:
             for word in spelling:
-                places.setdefault(word, []).append(f"{min(at, MAX_POSITION)}{weight}")
+                place = f"{min(at, MAX_POSITION)}{weight}"
+                places.setdefault(word, []).append(place)
+                if weight == "A":
+                    places.setdefault(wording.OF_NAME + word, []).append(place)
                 at += 1
             at += GAP
     return places

@@ -58,9 +58,9 @@ def first(entries: QuerySet[Entry], text: str, most: int) -> list[Entry]:
     if not terms or all(term.unwanted for term in terms):
         return []
     found: list[Entry] = []
-    for weights in ("A", ""):
+    for names in (True, False):
         if len(found) < most:
-            more = entries.filter(search=query_of(terms, weights=weights)).exclude(pk__in=[entry.pk for entry in found])
+            more = entries.filter(search=query_of(terms, names=names)).exclude(pk__in=[entry.pk for entry in found])
             found += more.select_related("owner").order_by("-download_count", "-id")[: most - len(found)]
     return found
 
@@ -92,17 +92,16 @@ class WordQuery(SearchQuery):
         return f"{sql}::tsquery", list(params)
 
 
-def query_of(terms: list[Term], *, weights: str = "", begun: bool = True) -> WordQuery:
-    """The terms as a tsquery. `begun`: the last word may be a beginning. `weights`: only words of these, as `A`."""
-    last = len(terms) - 1
-    return WordQuery(" & ".join(_written(term, weights, begun=begun and number == last) for number, term in enumerate(terms)))
+def query_of(terms: list[Term], *, names: bool = False, begun: bool = True) -> WordQuery:
+    """The terms as a tsquery. `begun`: the last word may be a beginning. `names`: only words of names."""
+    last, mark = len(terms) - 1, wording.OF_NAME if names else ""
+    return WordQuery(" & ".join(_written(term, mark, begun=begun and number == last) for number, term in enumerate(terms)))
 
 
-def _written(term: Term, weights: str, *, begun: bool) -> str:
+def _written(term: Term, mark: str, *, begun: bool) -> str:
     """One term. Words are letters, digits and marks alone: nothing in them means anything to a tsquery."""
     last = len(term.words) - 1
-    marks = ["*" * (begun and number == last and not term.unwanted) + weights for number in range(len(term.words))]
-    written = " <-> ".join(f"'{word}':{mark}" if mark else f"'{word}'" for word, mark in zip(term.words, marks, strict=True))
+    written = " <-> ".join(f"'{mark}{word}'{':*' * (begun and number == last)}" for number, word in enumerate(term.words))
     return f"!({written})" if term.unwanted else f"({written})"
 
 

@@ -13,6 +13,9 @@ from itertools import pairwise
 
 MAX_WORD = 60
 """Characters of a word; longer ones are cut, here and in questions alike."""
+OF_NAME = "^"
+"""Before a word that stands in a name: kept beside the word itself, so that names alone are asked without looking at every entry that has
+the word anywhere. No word begins so."""
 _SIGN = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff"

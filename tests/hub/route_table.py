@@ -167,6 +167,8 @@ SITE = [
     ("renders/<int:pk>", "GET /renders/{previews}", ">>>>> >>>>> ->--> ->--> ->--> ->-->"),
     ("renders/<int:pk>/cancel", "POST /renders/{render}/cancel", "L>L->"),
     ("renders/<int:pk>/retry", "POST /renders/{render}/retry", "L>L->"),
+    ("search/image", "GET /search/image", OPEN),
+    ("search/image", "POST /search/image", "?????"),
     ("search/suggest", "GET /search/suggest?q={slug}", OPEN),
     ("verify", "GET /verify", OPEN),
     ("verify", "GET /verify?file={file}&hash={sha256}", PAGE),
