@@ -39,12 +39,11 @@ def search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
         if hit.exists():
             return hit
     terms = wording.terms(text)
-    rule, rank = Q(pk__in=[]), Value(0.0, FloatField())
-    if len(text) >= SHORTEST_PART and not any(term.unwanted for term in terms):
-        rule |= Q(name__icontains=text)
+    rule, rank = Q(name__icontains=text), Value(0.0, FloatField())
     if terms:
         asked = query_of(terms)
-        rule |= Q(search=asked)
+        inside = len(text) >= SHORTEST_PART and not any(term.unwanted for term in terms)
+        rule = Q(search=asked) | rule if inside else Q(search=asked)
         rank = SearchRank(F("search"), asked, weights=list(WEIGHTS))
     return entries.filter(rule).annotate(rank=rank + _by_name(text)).order_by("-rank", "-download_count", "-id")
 

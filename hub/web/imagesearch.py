@@ -21,10 +21,10 @@ def show(request: HttpRequest) -> HttpResponse:
     """The page with the field; by POST the models of `image`, and what is wrong where it cannot be read (400, 413)."""
     if request.method != "POST":
         return render(request, "search/image.html")
-    length = request.headers.get("Content-Length", "")
+    length = request.headers.get("Content-Length") or "0"
     if not length.isdecimal() or len(length) > 12 or int(length) > imagemeta.MAX_BYTES + ROOM:
         return _refused(request, _("Images up to 20 MB are read. Choose a smaller one."), 413)
-    image = request.FILES.get("image")
+    image = request.FILES.get("image") if length != "0" else None
     if image is None:
         return _refused(request, _("Choose an image first."), 400)
     try:
