@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from registry import catalog, queries, reviews
+from registry import catalog, images, queries, reviews
 from registry.models import Decision, Entry, Rating, Report, Reported, ReportReason, Review, Status, User
 from registry.refusals import Refusal
 
@@ -75,9 +75,18 @@ def _review(user: Any, pk: int) -> Thing | None:
     return Thing(Reported.REVIEW, pk, title, review.version.entry, review.author, review)
 
 
+def _image(user: Any, pk: int) -> Thing | None:
+    image = images.find(pk)
+    if image is None or not images.may_get(user, image):
+        return None
+    title = _("Image by %(who)s") % {"who": image.owner.username}
+    return Thing(Reported.IMAGE, pk, title, image.version.entry, image.owner, image)
+
+
 FINDERS: dict[str, Callable[[Any, int], Thing | None]] = {
     Reported.MODEL: _model,
     Reported.VERSION: _version,
+    Reported.IMAGE: _image,
     Reported.REVIEW: _review,
 }
 
@@ -149,6 +158,8 @@ def _do(moderator: User, about: str, pk: int, decision: str, reason: str, rating
         raise NoReport("report:own", _("It is yours: another moderator decides about it."), status=403)
     if decision == Decision.REMOVED:
         _remove(moderator, thing, reason)
+    elif decision == Decision.RERATED and rating in Rating.values and about == Reported.IMAGE:
+        images.rate(thing.row, moderator, int(rating or 0))
     elif decision == Decision.RERATED and rating in Rating.values and about != Reported.REVIEW:
         catalog.change_entry(thing.entry, by_hand=False, rating=rating)
     else:
@@ -159,6 +170,9 @@ def _remove(moderator: User, thing: Thing, reason: str) -> None:
     if thing.about == Reported.REVIEW:
         reviews.hide(moderator, thing.row, reason)
         return
+    if thing.about == Reported.IMAGE:
+        images.hide(thing.row, moderator, reason)
+        return
     versions = [thing.row] if thing.about == Reported.VERSION else list(thing.entry.versions.filter(deleted_at=None))
     for version in versions:
         if version.status == Status.PUBLISHED:
@@ -168,7 +182,7 @@ def _remove(moderator: User, thing: Thing, reason: str) -> None:
 
 @transaction.atomic
 def take_back(moderator: User, row: Report) -> None:
-    """Undo a removal: a review is shown again, what was withdrawn may be published again by its creator. Raises `NoReport` 403, 409."""
+    """Undo a removal: what was hidden is shown again, what was withdrawn may be published again. Raises `NoReport` 403, 409."""
     if not queries.is_moderator(moderator):
         raise NoReport("report:not-moderator", _("Only moderators may do this."), status=403)
     same = Report.objects.filter(about=row.about, thing=row.thing, decision=Decision.REMOVED)
@@ -177,6 +191,9 @@ def take_back(moderator: User, row: Report) -> None:
     review = Review.objects.select_related("version").filter(pk=row.thing).first() if row.about == Reported.REVIEW else None
     if review is not None:
         reviews.show_again(moderator, review)
+    image = images.find(row.thing) if row.about == Reported.IMAGE else None
+    if image is not None:
+        images.show_again(image, moderator)
 
 
 def removed() -> QuerySet[Report]:

@@ -6,6 +6,7 @@ import pytest
 
 from registry import catalog, reports, reviews
 from registry.models import Entry, Report, Review, User, Version
+from tests import imagerows
 from tests.factories import FileFactory, UserFactory
 from tests.hub.published import published_entry, published_version
 
@@ -87,6 +88,19 @@ def test_a_review_is_hidden_and_shown_again(version: Version, moderator: User) -
     assert Review.objects.get().hidden_reason == "It insults."
     reports.take_back(moderator, reports.removed()[0])
     assert Review.objects.get().hidden_at is None
+
+
+def test_an_image_is_hidden_shown_again_and_given_another_rating(version: Version, moderator: User) -> None:
+    image = imagerows.shown(UserFactory(), version)
+    told("image", image.pk, version.entry.owner)
+    reports.decide(moderator, "image", image.pk, decision="removed", reason="It is not made with it.")
+    image.refresh_from_db()
+    assert (image.hidden_reason, reports.find(None, "image", image.pk)) == ("It is not made with it.", None)
+    reports.take_back(moderator, reports.removed()[0])
+    told("image", image.pk)
+    reports.decide(moderator, "image", image.pk, decision="rerated", reason="It shows blood.", rating=4)
+    image.refresh_from_db()
+    assert (image.hidden_at, image.rating, Entry.objects.get().rating) == (None, 4, 1)
 
 
 def test_a_wrong_rating_is_set_right(version: Version, moderator: User) -> None:
