@@ -7,6 +7,8 @@ from typing import Any
 import nh3
 from django import template
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from markdown_it import MarkdownIt
 
 from registry.formats.plaintext import printable
@@ -27,7 +29,7 @@ def bytesize(value: Any) -> str:
     while size >= 999.5 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
     if unit == 0:
-        return f"{int(size)} {UNITS[0]}"
+        return ngettext("%(n)s byte", "%(n)s bytes", int(size)) % {"n": int(size)}
     return f"{size:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f} {UNITS[unit]}"
 
 
@@ -37,10 +39,10 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     if value < 0.1:
-        return "under 0.1 s"
+        return _("under 0.1 s")
     if value < 60:
-        return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+        return _("%(n)s s") % {"n": f"{value:.1f}"}
+    return _("%(m)s min %(s)s s") % {"m": int(value // 60), "s": int(value % 60)}
 
 
 @register.filter
