@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import merging, outcomes, retrying
@@ -76,7 +77,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     file = access.editable_file(request, pk)
     try:
         retrying.retry(request.user, file)  # type: ignore[arg-type]
-        messages.success(request, f"{printable(file.name)} is in the queue again.")
+        messages.success(request, _("%(name)s is in the queue again.") % {"name": printable(file.name)})
     except FormatError as refusal:
         messages.error(request, printable(refusal.sentence, 600))
     return HttpResponseRedirect(back(request, f"/file/{pk}"))

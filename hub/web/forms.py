@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import Group
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from registry import groups, ratings
@@ -41,7 +43,7 @@ def one_line(value: str) -> str:
 
     text = " ".join(value.split())
     if any(unicodedata.category(char) in HIDDEN for char in text):
-        raise ValidationError("This holds invisible or direction-changing characters. Type it anew without copying.")
+        raise ValidationError(_("This holds invisible or direction-changing characters. Type it anew without copying."))
     return text
 
 
@@ -64,9 +66,9 @@ class WordsField(forms.CharField):
         text = value if isinstance(value, str) else ", ".join(value or [])
         words = list(dict.fromkeys(one_line(word) for word in re.split(r"[,\n]", text) if word.strip()))
         if any(len(word) > self.each for word in words):
-            raise ValidationError(f"Each may have at most {self.each} characters.")
+            raise ValidationError(_("Each may have at most %(n)s characters.") % {"n": self.each})
         if len(words) > self.most:
-            raise ValidationError(f"At most {self.most} fit; these are {len(words)}.")
+            raise ValidationError(_("At most %(most)s fit; these are %(n)s.") % {"most": self.most, "n": len(words)})
         return [word.lower() for word in words] if self.lower else words
 
 
@@ -102,22 +104,25 @@ def group_field() -> forms.ModelChoiceField:
 class EntryForm(ForGroups, forms.ModelForm):
     """What a model's page says about all its versions. `owner` is whose groups may be chosen."""
 
-    name = LineField(max_length=120, help_text="As people should find it. It becomes the page's address.")
-    kind = forms.ChoiceField(choices=Kind.choices, help_text="The hub also looks at the tensors and tells you when they say otherwise.")
-    tags = WordsField(each=60, most=30, lower=True, help_text="Separated by commas: portrait, film grain, 1990s.")
-    visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, widget=forms.RadioSelect)
+    name = LineField(max_length=120, label=_("Name"), help_text=_("As people should find it. It becomes the page's address."))
+    kind = forms.ChoiceField(
+        choices=Kind.choices, label=_("Kind"), help_text=_("The hub also looks at the tensors and tells you when they say otherwise.")
+    )
+    tags = WordsField(each=60, most=30, lower=True, label=_("Tags"), help_text=_("Separated by commas: portrait, film grain, 1990s."))
+    visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.PUBLIC, widget=forms.RadioSelect, label=_("Visibility"))
     group = group_field()
     rating = forms.TypedChoiceField(
         choices=Rating.choices,
         coerce=int,
         initial=Rating.PG,
-        help_text="What its pictures usually show. Visitors see only what their own limit allows.",
+        label=_("Rating"),
+        help_text=_("What its pictures usually show. Visitors see only what their own limit allows."),
     )
     allow_commercial_use = forms.MultipleChoiceField(
-        choices=CommercialUse.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Earning money: others may"
+        choices=CommercialUse.choices, required=False, widget=forms.CheckboxSelectMultiple, label=_("Earning money: others may")
     )
     spdx = LineField(
-        max_length=80, required=False, label="Licence (SPDX)", help_text="The identifier of a full licence text, where there is one."
+        max_length=80, required=False, label=_("Licence (SPDX)"), help_text=_("The identifier of a full licence text, where there is one.")
     )
 
     class Meta:
@@ -137,11 +142,12 @@ class EntryForm(ForGroups, forms.ModelForm):
             "spdx",
         ]
         labels = {
-            "allow_no_credit": "Use it without naming me",
-            "allow_derivatives": "Share merges and fine-tunes of it",
-            "allow_different_license": "Give merges of it other permissions",
+            "description": _("Description"),
+            "allow_no_credit": _("Use it without naming me"),
+            "allow_derivatives": _("Share merges and fine-tunes of it"),
+            "allow_different_license": _("Give merges of it other permissions"),
         }
-        help_texts = {"description": "Markdown: what it does, how to use it, what went into it."}
+        help_texts = {"description": _("Markdown: what it does, how to use it, what went into it.")}
         widgets = {"description": forms.Textarea(attrs={"rows": 6, "maxlength": 50_000})}
 
     def __init__(self, *args: Any, owner: Any, **kwargs: Any) -> None:
@@ -156,28 +162,31 @@ class EntryForm(ForGroups, forms.ModelForm):
     def clean_description(self) -> str:
         text = str(self.cleaned_data["description"])
         if len(text) > 50_000:
-            raise ValidationError(f"At most 50,000 characters fit; these are {len(text):,}.")
+            raise ValidationError(
+                _("At most %(most)s characters fit; these are %(n)s.") % {"most": intcomma(50_000), "n": intcomma(len(text))}
+            )
         return text
 
 
 class VersionForm(forms.ModelForm):
     """What belongs to one release."""
 
-    name = LineField(max_length=80, label="Version", initial="v1", help_text="Such as v1, v2 beta or 2026-11.")
+    name = LineField(max_length=80, label=_("Version"), initial="v1", help_text=_("Such as v1, v2 beta or 2026-11."))
     base_model = LineField(
         max_length=60,
-        label="Base model",
-        help_text="What it was trained on or belongs to.",
+        label=_("Base model"),
+        help_text=_("What it was trained on or belongs to."),
         widget=forms.TextInput(attrs={"list": "bases"}),
     )
     trigger_words = WordsField(
         each=200,
         most=100,
+        label=_("Trigger words"),
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Words that wake it, separated by commas. People copy them from the page.",
+        help_text=_("Words that wake it, separated by commas. People copy them from the page."),
     )
-    sampler = LineField(max_length=60, required=False)
-    vae = LineField(max_length=120, required=False, label="VAE")
+    sampler = LineField(max_length=60, required=False, label=_("Sampler"))
+    vae = LineField(max_length=120, required=False, label=_("VAE"))
 
     class Meta:
         model = Version
@@ -194,7 +203,14 @@ class VersionForm(forms.ModelForm):
             "vae",
             "negative_prompt",
         ]
-        labels = {"description": "What is new in this version", "cfg_scale": "CFG scale"}
+        labels = {
+            "description": _("What is new in this version"),
+            "cfg_scale": _("CFG scale"),
+            "weight": _("Weight"),
+            "steps": _("Steps"),
+            "clip_skip": _("Clip skip"),
+            "negative_prompt": _("Negative prompt"),
+        }
         widgets = {
             "description": forms.Textarea(attrs={"rows": 3, "maxlength": 20_000}),
             "negative_prompt": forms.Textarea(attrs={"rows": 2, "maxlength": 5_000}),
@@ -205,22 +221,22 @@ class VersionForm(forms.ModelForm):
         for name, (low, high) in NUMBER_LIMITS.items():
             value = data.get(name)
             if value is not None and not low <= value <= high:
-                self.add_error(name, f"Use a number between {low} and {high}.")
+                self.add_error(name, _("Use a number between %(low)s and %(high)s.") % {"low": low, "high": high})
         for name, limit in (("description", 20_000), ("negative_prompt", 5_000)):
             if len(data.get(name) or "") > limit:
-                self.add_error(name, f"At most {limit:,} characters fit.")
+                self.add_error(name, _("At most %(most)s characters fit.") % {"most": intcomma(limit)})
         return data
 
 
 class TargetForm(forms.Form):
     """Which model a new version belongs to: a new one, or one of mine."""
 
-    entry = forms.ModelChoiceField(Entry.objects.none(), required=False, empty_label="A new model", label="This is")
+    entry = forms.ModelChoiceField(Entry.objects.none(), required=False, empty_label=_("A new model"), label=_("This is"))
 
     def __init__(self, *args: Any, entries: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["entry"].queryset = entries  # type: ignore[attr-defined]
-        self.fields["entry"].label_from_instance = lambda entry: f"A new version of {entry.name}"  # type: ignore[attr-defined]
+        self.fields["entry"].label_from_instance = lambda entry: gettext("A new version of %(name)s") % {"name": entry.name}  # type: ignore[attr-defined]
 
 
 class RowForm(forms.Form):
@@ -248,13 +264,13 @@ class SharedForm(ForGroups):
 class TokenForm(forms.Form):
     """A new token for a program."""
 
-    name = LineField(max_length=80, label="What is it for?", help_text="Such as: laptop, ComfyUI, backup script.")
-    scope = forms.ChoiceField(choices=Scope.choices, initial=Scope.READ, widget=forms.RadioSelect, label="It may")
+    name = LineField(max_length=80, label=_("What is it for?"), help_text=_("Such as: laptop, ComfyUI, backup script."))
+    scope = forms.ChoiceField(choices=Scope.choices, initial=Scope.READ, widget=forms.RadioSelect, label=_("It may"))
     days = forms.TypedChoiceField(
-        choices=[(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"), (0, "Never")],
+        choices=[(7, _("7 days")), (30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, _("Never"))],
         coerce=int,
         initial=90,
-        label="It expires after",
+        label=_("It expires after"),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext_lazy as _
+
 from hub import retrying
 from hub.web import words
 from inference import previews
@@ -13,6 +15,18 @@ from registry import lifecycle, queries
 from registry.lifecycle import DerivativeState, FileState
 from registry.models import File, Role, TimelineStep, Version
 
+SAID = {
+    "wanted": _("wanted"),
+    "making": _("being made"),
+    "queued": _("waiting"),
+    "scanning": _("being examined"),
+    "clean": _("found clean"),
+    "converting": _("converting"),
+    "ready": _("ready"),
+    "failed": _("failed"),
+    "danger": _("dangerous"),
+    "quarantined": _("quarantined"),
+}
 RESTING = {FileState.READY, FileState.QUARANTINED, FileState.FAILED}
 AHEAD = ("received", "hash", "verified", "scan", "identify", "ready")
 """The steps that every upload goes through, shown in outline before they begin; only what was announced is verified."""
@@ -44,6 +58,11 @@ class Variant:
     @property
     def failed(self) -> bool:
         return self.state == "failed"
+
+    @property
+    def said(self) -> str:
+        """The state in words."""
+        return str(SAID.get(self.state, self.state))
 
 
 @dataclass
