@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from hub import pictures
 from inference.models import Render, Shot
 from registry import queries
@@ -32,7 +35,7 @@ class Tile:
     @property
     def alt(self) -> str:
         prompt = " ".join(self.prompt.split())
-        return printable(f"{self.label}: {prompt}" if self.label else prompt or "A picture without a prompt", ALT_LENGTH)
+        return printable(f"{self.label}: {prompt}" if self.label else prompt or _("A picture without a prompt"), ALT_LENGTH)
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,14 @@ class Gallery:
     @property
     def progress(self) -> str:
         """ "2 of 6 pictures, step 52 of 120"."""
-        words = f"{self.done} of {self.total} picture{'' if self.total == 1 else 's'}"
-        return f"{words}, step {self.render.steps_done} of {self.render.steps_total}" if self.render.steps_total else words
+        words = ngettext("%(done)s of %(total)s picture", "%(done)s of %(total)s pictures", self.total) % {
+            "done": self.done,
+            "total": self.total,
+        }
+        if not self.render.steps_total:
+            return words
+        steps = {"pictures": words, "done": self.render.steps_done, "total": self.render.steps_total}
+        return _("%(pictures)s, step %(done)s of %(total)s") % steps
 
 
 def of(render: Render) -> Gallery:
@@ -121,4 +130,4 @@ def named(user: Any, render: Render) -> str:
     """What a page calls the version of a render: its name now only where this user may still read it."""
     version = render.version
     shown = queries.may_read_version(user, version)
-    return f"{version.entry.name} {version.name}" if shown else f"{pictures.file_name(render)} (not shown any more)"
+    return f"{version.entry.name} {version.name}" if shown else _("%(name)s (not shown any more)") % {"name": pictures.file_name(render)}

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, gallery
@@ -101,7 +102,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if status.render is not None and status.render.state == RenderState.FAILED:
             renders.retry(status.render)
-            messages.success(request, "The previews are in the queue again.")
+            messages.success(request, _("The previews are in the queue again."))
         else:
             _planned(request, version)
     except FormatError as refusal:
@@ -114,9 +115,9 @@ def _planned(request: HttpRequest, version: Version) -> None:
     if plan.code:
         messages.error(request, printable(plan.sentence, 600))
     elif plan.render is not None and plan.render.state == RenderState.MADE:
-        messages.success(request, "These previews are up to date: the same recipe on the same weights gives the same pictures.")
+        messages.success(request, _("These previews are up to date: the same recipe on the same weights gives the same pictures."))
     else:
-        messages.success(request, "The previews are in the queue.")
+        messages.success(request, _("The previews are in the queue."))
 
 
 @login_required
@@ -124,9 +125,9 @@ def _planned(request: HttpRequest, version: Version) -> None:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     version = access.editable_version(request, pk)
     if previews.cancel_open(version):
-        messages.success(request, "The previews are cancelled. Pictures that were done stay.")
+        messages.success(request, _("The previews are cancelled. Pictures that were done stay."))
     else:
-        messages.error(request, "No previews wait or are being rendered: there is nothing to cancel.")
+        messages.error(request, _("No previews wait or are being rendered: there is nothing to cancel."))
     return _page(version)
 
 
@@ -143,7 +144,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
         except FormatError as refusal:
             form.add_error(form.field_of(refusal.code), printable(refusal.sentence, 600))
         else:
-            messages.success(request, "Saved. Pictures that this asks for are put into the queue.")
+            messages.success(request, _("Saved. Pictures that this asks for are put into the queue."))
             return _page(version)
     context = {"form": form, "version": version, "entry": version.entry, "standard": form.standard}
     return render(request, "previews/settings.html", context, status=400 if form.errors else 200)

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render as rendered
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 from django.views.decorators.http import require_safe
 
 from hub import pictures
@@ -16,7 +18,13 @@ from inference import renders
 from inference.models import Picture, Purpose, Render, Shot
 from registry import queries
 
-ROLES = {"checkpoint": "Checkpoint", "vae": "VAE", "lora": "LoRA", "embedding": "Embedding", "hypernetwork": "Hypernetwork"}
+ROLES = {
+    "checkpoint": later("Checkpoint"),
+    "vae": later("VAE"),
+    "lora": later("LoRA"),
+    "embedding": later("Embedding"),
+    "hypernetwork": later("Hypernetwork"),
+}
 SHORT = 10
 """Digits of a SHA-256 that A1111 writes as "Model hash"."""
 
@@ -52,15 +60,15 @@ class Recipe:
     def facts(self) -> list[tuple[str, Any]]:
         spec = self.spec
         named = {
-            "Sampler": f"{spec.get('sampler')}, {spec.get('schedule')}",
-            "Steps": spec.get("steps"),
-            "CFG scale": f"{spec.get('cfg_scale', 0):g}",
+            _("Sampler"): f"{spec.get('sampler')}, {spec.get('schedule')}",
+            _("Steps"): spec.get("steps"),
+            _("CFG scale"): f"{spec.get('cfg_scale', 0):g}",
         }
-        return [*named.items(), ("Seed", spec.get("seed")), ("Size", f"{self.picture.width} x {self.picture.height}"), *self._skip()]
+        return [*named.items(), (_("Seed"), spec.get("seed")), (_("Size"), f"{self.picture.width} x {self.picture.height}"), *self._skip()]
 
     def _skip(self) -> list[tuple[str, Any]]:
         skip = self.spec.get("clip_skip", 1)
-        return [("CLIP skip", skip)] if skip and skip > 1 else []
+        return [(_("CLIP skip"), skip)] if skip and skip > 1 else []
 
 
 @require_safe
@@ -114,7 +122,7 @@ def _weights(user: Any, render: Render, shot: Shot) -> list[Weight]:
 
 
 def _weight(file: dict[str, Any], strength: str = "") -> Weight:
-    return Weight(ROLES.get(file["role"], str(file["role"])), str(file["name"]), str(file["sha256"]), strength)
+    return Weight(str(ROLES.get(file["role"], file["role"])), str(file["name"]), str(file["sha256"]), strength)
 
 
 def _strength(file: dict[str, Any], addon: dict[str, Any]) -> str:
@@ -122,4 +130,8 @@ def _strength(file: dict[str, Any], addon: dict[str, Any]) -> str:
         return ""
     text = addon.get("text_strength")
     strength = f"{addon.get('strength', 1.0):g}"
-    return f"{strength}, text encoder {text:g}" if text is not None and text != addon.get("strength") else strength
+    return (
+        _("%(strength)s, text encoder %(text)s") % {"strength": strength, "text": f"{text:g}"}
+        if text is not None and text != addon.get("strength")
+        else strength
+    )

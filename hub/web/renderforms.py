@@ -7,6 +7,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as now
+from django.utils.translation import gettext_lazy as _
 
 from hub.web.gallery import Gallery
 from inference import previewplans, renderlimits, standardprompts
@@ -18,9 +21,9 @@ KINDS = (Kind.CHECKPOINT, Kind.LORA, Kind.EMBEDDING, Kind.HYPERNETWORK, Kind.VAE
 """What pictures can be asked of. Whether one entry's files can be rendered is said when they are."""
 ADDONS_WITH_STRENGTH = (Kind.LORA, Kind.HYPERNETWORK)
 PREDICTIONS = [
-    ("", "As the file tells"),
-    ("epsilon", "The noise (epsilon)"),
-    ("v_prediction", "The velocity (v-prediction, SD 2.x 768 and others)"),
+    ("", _("As the file tells")),
+    ("epsilon", _("The noise (epsilon)")),
+    ("v_prediction", _("The velocity (v-prediction, SD 2.x 768 and others)")),
 ]
 
 
@@ -38,15 +41,21 @@ class PromptsField(forms.CharField):
 class PreviewForm(forms.Form):
     """How an owner wants the previews of a version."""
 
-    enabled = forms.BooleanField(required=False, label="Show pictures that this hub renders of this version")
+    enabled = forms.BooleanField(required=False, label=_("Show pictures that this hub renders of this version"))
     prompts = PromptsField(
+        label=_("Prompts"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=f"One a line, at most {previewplans.MAX_PROMPTS}. Without any, the hub's standard prompts show how versions differ.",
+        help_text=format_lazy(
+            _("One a line, at most {most}. Without any, the hub's standard prompts show how versions differ."),
+            most=previewplans.MAX_PROMPTS,
+        ),
     )
-    negative_prompt = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))
-    base = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label="Rendered on")
-    prediction = forms.ChoiceField(required=False, choices=PREDICTIONS, label="What its UNet predicts")
+    negative_prompt = forms.CharField(
+        label=_("Negative prompt"), required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
+    )
+    base = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label=_("Rendered on"))
+    prediction = forms.ChoiceField(required=False, choices=PREDICTIONS, label=_("What its UNet predicts"))
 
     def __init__(self, data: Any = None, *, row: PreviewSettings, bases: Sequence[Version] | None) -> None:
         """`bases` None: the version makes pictures by itself."""
@@ -60,10 +69,14 @@ class PreviewForm(forms.Form):
         else:
             del self.fields["prediction"]
             named = [
-                (pk, f"{base.entry.name} {base.name} ({base.base_model}), by {base.entry.owner.username}")
+                (
+                    pk,
+                    now("%(model)s (%(family)s), by %(creator)s")
+                    % {"model": f"{base.entry.name} {base.name}", "family": base.base_model, "creator": base.entry.owner.username},
+                )
                 for pk, base in self.bases.items()
             ]
-            self.fields["base"].choices = [("", "The hub's default for its family"), *named]  # type: ignore[attr-defined]
+            self.fields["base"].choices = [("", now("The hub's default for its family")), *named]  # type: ignore[attr-defined]
 
     def chosen(self) -> dict[str, Any]:
         """The arguments of `inference.previews.configure`."""
@@ -87,17 +100,21 @@ def blank(version: Version, shown: Gallery | None) -> RenderForm:
 class RenderForm(forms.Form):
     """A request for pictures. What is left empty is as the version recommends it; what is wrong is said by `inference.renders`."""
 
-    prompt = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}))
-    negative_prompt = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))
-    strength = forms.FloatField(required=False, widget=forms.NumberInput(attrs={"step": "0.05"}))
-    count = forms.TypedChoiceField(coerce=int, choices=[(n, n) for n in (1, 2, 3, 4, 6, 8)], initial=1, label="Pictures")
-    seed = forms.IntegerField(required=False, help_text="Empty: by chance.")
-    steps = forms.IntegerField(required=False)
-    cfg_scale = forms.FloatField(required=False, label="CFG scale", widget=forms.NumberInput(attrs={"step": "0.5"}))
-    sampler_name = forms.ChoiceField(required=False, choices=[("", "Recommended"), *((name, name) for name in SAMPLERS)], label="Sampler")
-    width = forms.IntegerField(required=False, widget=forms.NumberInput(attrs={"step": renderlimits.MULTIPLE}))
-    height = forms.IntegerField(required=False, widget=forms.NumberInput(attrs={"step": renderlimits.MULTIPLE}))
-    clip_skip = forms.IntegerField(required=False, label="CLIP skip")
+    prompt = forms.CharField(label=_("Prompt"), required=False, widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}))
+    negative_prompt = forms.CharField(
+        label=_("Negative prompt"), required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
+    )
+    strength = forms.FloatField(label=_("Strength"), required=False, widget=forms.NumberInput(attrs={"step": "0.05"}))
+    count = forms.TypedChoiceField(coerce=int, choices=[(n, n) for n in (1, 2, 3, 4, 6, 8)], initial=1, label=_("Pictures"))
+    seed = forms.IntegerField(label=_("Seed"), required=False, help_text=_("Empty: by chance."))
+    steps = forms.IntegerField(label=_("Steps"), required=False)
+    cfg_scale = forms.FloatField(required=False, label=_("CFG scale"), widget=forms.NumberInput(attrs={"step": "0.5"}))
+    sampler_name = forms.ChoiceField(
+        required=False, choices=[("", _("Recommended")), *((name, name) for name in SAMPLERS)], label=_("Sampler")
+    )
+    width = forms.IntegerField(label=_("Width"), required=False, widget=forms.NumberInput(attrs={"step": renderlimits.MULTIPLE}))
+    height = forms.IntegerField(label=_("Height"), required=False, widget=forms.NumberInput(attrs={"step": renderlimits.MULTIPLE}))
+    clip_skip = forms.IntegerField(required=False, label=_("CLIP skip"))
 
     NUMBERS = ("steps", "cfg_scale", "sampler_name", "width", "height", "clip_skip")
     CODES = {
@@ -128,7 +145,7 @@ class RenderForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if (data.get("width") is None) != (data.get("height") is None) and not self.errors:
-            raise ValidationError("Give both width and height, or neither.")
+            raise ValidationError(now("Give both width and height, or neither."))
         return data
 
     def wanted(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, gallery
@@ -26,11 +28,11 @@ from registry.models import Version
 PAGE = 30
 """Renders in the list of one's own."""
 STATES = {
-    RenderState.WANTED: ("Waiting", "accent"),
-    RenderState.RENDERING: ("Rendering", "accent"),
-    RenderState.MADE: ("Done", "ok"),
-    RenderState.FAILED: ("Failed", "bad"),
-    RenderState.CANCELLED: ("Cancelled", "warn"),
+    RenderState.WANTED: (later("Waiting"), "accent"),
+    RenderState.RENDERING: (later("Rendering"), "accent"),
+    RenderState.MADE: (later("Done"), "ok"),
+    RenderState.FAILED: (later("Failed"), "bad"),
+    RenderState.CANCELLED: (later("Cancelled"), "warn"),
 }
 
 
@@ -121,13 +123,13 @@ def mine(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    return _do(request, pk, renders.cancel, "Cancelled. Pictures that were done stay.")
+    return _do(request, pk, renders.cancel, _("Cancelled. Pictures that were done stay."))
 
 
 @login_required
 @require_POST
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    return _do(request, pk, renders.retry, "In the queue again.")
+    return _do(request, pk, renders.retry, _("In the queue again."))
 
 
 def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
