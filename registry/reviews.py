@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from registry import queries
-from registry.models import Entry, Review, Status, User, Version
+from registry.lifecycle import ImageState
+from registry.models import Entry, Review, Status, User, UserImage, Version
 from registry.models.community import MAX_ANSWER, MAX_REVIEW
 from registry.refusals import Refusal
 
@@ -37,7 +38,7 @@ def lower_bound(up: int, down: int) -> float:
 
 def shown(version: Version, user: Any) -> QuerySet[Review]:
     """Reviews of a version that this visitor reads: hidden ones only by their authors and moderators."""
-    reviews = Review.objects.filter(version=version).select_related("author")
+    reviews = Review.objects.filter(version=version).select_related("author", "image__file")
     if queries.is_moderator(user):
         return reviews
     rule = Q(hidden_at=None)
@@ -57,21 +58,29 @@ def why_not(user: Any, version: Version) -> str:
     return ""
 
 
-@transaction.atomic
-def give(user: User, version: Version, *, positive: bool, text: str = "") -> Review:
-    """Say what one thinks of a version, or say it anew. A hidden review stays hidden.
+def pictures_for(user: User, version: Version) -> QuerySet[UserImage]:
+    """What one may put beside a review: one's own images of this version that are shown, newest first."""
+    return UserImage.objects.filter(owner=user, version=version, state=ImageState.SHOWN, hidden_at=None).order_by("-pk")
 
-    Raises `NoReview`: 403 where one may not, 400 for a text that is too long.
+
+@transaction.atomic
+def give(user: User, version: Version, *, positive: bool, text: str = "", image: UserImage | None = None) -> Review:
+    """Say what one thinks of a version, or say it anew, with one of `pictures_for` as proof. A hidden review stays hidden.
+
+    Raises `NoReview`: 403 where one may not, 400 for a text that is too long or somebody else's image.
     """
     if refusal := why_not(user, version):
         raise NoReview("review:not-here", refusal, status=403)
     text = text.strip()
     if len(text) > MAX_REVIEW:
         raise NoReview("review:too-long", _("At most %(most)s characters fit.") % {"most": MAX_REVIEW}, status=400)
-    review, new = Review.objects.get_or_create(version=version, author=user, defaults={"positive": positive, "text": text})
+    if image is not None and not pictures_for(user, version).filter(pk=image.pk).exists():
+        raise NoReview("review:image", _("Choose an image that you attached to this version."), status=400)
+    said = {"positive": positive, "text": text, "image": image}
+    review, new = Review.objects.get_or_create(version=version, author=user, defaults=said)
     if not new:
-        review.positive, review.text, review.changed_at = positive, text, timezone.now()
-        review.save(update_fields=["positive", "text", "changed_at"])
+        Review.objects.filter(pk=review.pk).update(**said, changed_at=timezone.now())
+        review.refresh_from_db()
     count(version)
     return review
 

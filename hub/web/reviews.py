@@ -13,21 +13,31 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hub import pace
 from hub.web import access
+from hub.web.imagepage import Tile
 from registry import queries, reviews
-from registry.models import Review, User, Version
+from registry.formats.plaintext import printable
+from registry.lifecycle import ImageState
+from registry.models import Review, User, UserImage, Version
 from registry.models.community import MAX_REVIEW
+from registry.ratings import sight_of
 
 PAGE = 20
 FEW = 3
 """Reviews on a page of reviews, and on the model's page."""
 ORDERS = {"newest": reviews.newest_first, "positive": reviews.best_first}
 CURSOR = re.compile(r"([01])-(\d{1,18})", re.ASCII)
+
+
+class PictureField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: UserImage) -> str:
+        return f"{printable(obj.name, 60)} ({date(obj.created_at, 'DATE_FORMAT')})"
 
 
 class ReviewForm(forms.Form):
@@ -46,6 +56,17 @@ class ReviewForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=gettext_lazy("Markdown. What you made with it, with which settings, what went well and what did not."),
     )
+    image = PictureField(
+        UserImage.objects.none(),
+        label=gettext_lazy("A picture as proof"),
+        required=False,
+        empty_label=gettext_lazy("None"),
+        help_text=gettext_lazy("One of the images that you attached to this version."),
+    )
+
+    def __init__(self, *args: Any, user: Any, version: Version, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["image"].queryset = reviews.pictures_for(user, version)  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -80,11 +101,22 @@ def listing(user: Any, version: Version, *, order: str = "newest", after: str = 
     rows = list(found[: size + 1]) if known else []
     mine = Review.objects.filter(version=version, author=user).first() if user.is_authenticated else None
     refusal = reviews.why_not(user, version)
-    form = None if refusal else ReviewForm(initial={"positive": str(int(mine.positive)), "text": mine.text} if mine else None)
+    given = {"positive": str(int(mine.positive)), "text": mine.text, "image": mine.image_id} if mine else None
+    form = None if refusal else ReviewForm(initial=given, user=user, version=version)
+    add_pictures(user, rows[:size])
     last = rows[size - 1] if len(rows) > size else None
     owner, moderator = queries.is_owner(user, version.entry), queries.is_moderator(user)
     following = f"{int(last.positive)}-{last.pk}" if last else ""
     return Listing(version, rows[:size], mine, form, refusal, order, following, owner, moderator)
+
+
+def add_pictures(user: Any, rows: list[Review]) -> None:
+    """Give each review its `picture` as this visitor may see it: not hidden, not above their limit; None otherwise. No queries."""
+    sight = sight_of(user)
+    for row in rows:
+        image = row.image
+        seen = image is not None and image.state == ImageState.SHOWN and image.hidden_at is None and not sight.hides(image.rating)
+        row.picture = Tile(image) if image is not None and seen else None  # type: ignore[attr-defined]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -95,7 +127,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     version = access.version_or_404(request, pk)
     if closed := access.above_limit(request, version.entry):
         return closed
-    form = ReviewForm(request.POST) if request.method == "POST" else None
+    form = ReviewForm(request.POST, user=request.user, version=version) if request.method == "POST" else None
     if form is not None and (answered := _saved(request, version, form)):
         return answered
     order = request.GET.get("order", "")

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from registry.models.catalog import Entry, Version
+from registry.models.images import UserImage
 from registry.models.people import User
 
 MAX_REVIEW, MAX_ANSWER, MAX_NOTE = 5_000, 2_000, 10_000
@@ -21,6 +22,9 @@ class Review(models.Model):
     author = models.ForeignKey(User, models.CASCADE, related_name="reviews")
     positive = models.BooleanField()
     text = models.TextField(blank=True, validators=[MaxLengthValidator(MAX_REVIEW)], help_text="Markdown.")
+    image = models.ForeignKey(
+        UserImage, models.SET_NULL, null=True, blank=True, related_name="+", help_text="Of its author, attached to the same version."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(null=True, blank=True, help_text="When its author last changed it.")
     answer = models.TextField(blank=True, validators=[MaxLengthValidator(MAX_ANSWER)], help_text="Of the model's creator, once.")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from registry import catalog, reviews
-from registry.models import Entry, Review, User, Version
+from registry.models import Entry, Review, User, UserImage, Version
+from tests import toolimages
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_version
+from tests.imagerows import shown
 
 pytestmark = pytest.mark.django_db
 
@@ -117,3 +120,16 @@ def test_both_orders_meet_every_review_once(version: Version) -> None:
             met += page
         assert met == list(order(found, None))
         assert len({review.pk for review in met}) == 5
+
+
+def test_a_picture_is_ones_own_of_the_same_version(version: Version) -> None:
+    reader = UserFactory()
+    own, others = shown(reader, version), shown(UserFactory(), version)
+    elsewhere, hidden = shown(reader, published_version(version.entry)), shown(reader, version, toolimages.png({"parameters": "a shore"}))
+    UserImage.objects.filter(pk=hidden.pk).update(hidden_at=timezone.now())
+    for image in (others, elsewhere, hidden):
+        with pytest.raises(reviews.NoReview, match="attached to this version"):
+            reviews.give(reader, version, positive=True, image=image)
+    assert reviews.give(reader, version, positive=True, image=own).image == own
+    own.delete()
+    assert Review.objects.get().image is None

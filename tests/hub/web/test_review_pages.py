@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 
 from hub import pace
 from registry import reviews
-from registry.models import Review, User, Version
+from registry.models import Review, User, UserImage, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_version
+from tests.imagerows import shown
 
 pytestmark = pytest.mark.django_db
 HOSTILE = '<script>alert(1)</script> [x](javascript:alert(2)) <img src=x onerror=alert(3)> \u202eesrever "quoted"'
@@ -136,3 +137,18 @@ def test_reviews_of_a_model_above_my_limit_are_not_shown(version: Version) -> No
     version.entry.rating = 16
     version.entry.save()
     assert "wordword" not in Client().get(f"/model-versions/{version.pk}/reviews").content.decode()
+
+
+def test_a_picture_stands_beside_the_review_as_each_visitor_may_see_it(version: Version) -> None:
+    author, address = UserFactory(), f"/model-versions/{version.pk}/reviews"
+    image = shown(author, version, rating=4)
+    foreign = shown(UserFactory(), version)
+    assert signed_in(author).post(address, {"positive": "1", "image": str(foreign.pk)}).status_code == 422
+    signed_in(author).post(address, {"positive": "1", "image": str(image.pk)})
+    link = f'href="/images/{image.pk}"'
+    seen = UserFactory(max_rating=16, blur_from=8), UserFactory(max_rating=16, blur_from=4), UserFactory(max_rating=2)
+    pages = [signed_in(user).get(address).content.decode() for user in seen]
+    assert [link in page for page in pages] == [True, True, False]
+    assert ["veiled" in page for page in pages] == [False, True, False]
+    UserImage.objects.filter(pk=image.pk).update(hidden_at=version.published_at)
+    assert link not in signed_in(seen[0]).get(address).content.decode()
