@@ -6,10 +6,7 @@ Whether bytes are an image is found out before (`hub.imagedoor`) and by a worker
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -21,13 +18,11 @@ from django.utils.translation import gettext as _
 from registry import imagestore, lifecycle, queries, ratings
 from registry.formats.plaintext import printable
 from registry.lifecycle import ImageState
-from registry.models import BlobHash, Status, StoredImage, User, UserImage, Version
+from registry.models import Status, StoredImage, User, UserImage, Version
 from registry.refusals import Refusal
 
 MAX_WAITING = 48
 """Images of one person that wait for a worker at once."""
-MAX_ASKED, MAX_FOUND = 40, 500
-"""Hashes of one image that are looked up, and rows that they may lead to."""
 KEEP_REFUSED = timedelta(days=7)
 """How long its uploader can read why an image was refused."""
 
@@ -92,31 +87,6 @@ def may_manage(user: Any, image: UserImage) -> bool:
 def is_public(image: UserImage) -> bool:
     """Whether everybody may have it: then its bytes may lie in caches for a while."""
     return may_get(None, image)
-
-
-def here(user: Any, hashes: Iterable[str]) -> dict[str, Version]:
-    """Digest as it was asked -> the version of this hub that has a file with it, which this visitor may read; in two queries.
-
-    Of several the most downloaded of those that are not gone. At most `MAX_ASKED` digests of 8 digits or more are looked up.
-    """
-    digits = {one: queries.hash_digits(one) for one in dict.fromkeys(hashes)}
-    wanted = {asked: found for asked, found in list(digits.items())[:MAX_ASKED] if found}
-    if not wanted:
-        return {}
-    rule = reduce(or_, (Q(value=one) | Q(kind__in=queries.PREFIXED, value__startswith=one) for one in set(wanted.values())))
-    known = list(BlobHash.objects.filter(rule).values_list("value", "blob_id")[:MAX_FOUND])
-    limit = ratings.sight_of(user).limit
-    files = queries.visible_files(user).filter(blob__in={blob for _, blob in known}, version__entry__rating__lte=limit)
-    alive = files.filter(version__status=Status.PUBLISHED, version__deleted_at=None, version__entry__deleted_at=None)
-    by_blob: dict[int, Version] = {}
-    for file in alive.select_related("version__entry__owner").order_by("-version__entry__download_count", "id")[:MAX_FOUND]:
-        by_blob.setdefault(file.blob_id, file.version)  # type: ignore[arg-type]
-    found: dict[str, Version] = {}
-    for asked, one in wanted.items():
-        version = next((by_blob[blob] for value, blob in known if value.startswith(one) and blob in by_blob), None)
-        if version is not None:
-            found[asked] = version
-    return found
 
 
 @transaction.atomic

@@ -7,7 +7,6 @@ Who may attach and see is `images.py`'s.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
@@ -54,5 +53,5 @@ def _forget(pk: int) -> bool:
         return False
     file.delete()
     for name in [file.stored_name, *(file.shown_name(width) for width in WIDTHS)]:
-        transaction.on_commit(partial(storages["media"].delete, name), robust=True)
+        storages["media"].delete(name)  # under the lock: whoever attaches the same bytes next finds them gone, and brings them
     return True

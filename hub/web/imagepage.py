@@ -15,12 +15,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from hub import imagefiles
+from hub import imagefiles, usedmodels
 from hub.imagemeta import ImageMeta, Resource
-from hub.web import access
+from hub.web import access, imagerecipe
 from hub.web.images import RatingForm, hidden_from
 from hub.web.site import cap_of
-from registry import images, queries
+from registry import images, queries, ratings
 from registry.formats.plaintext import printable
 from registry.models import Entry, Rating, Status, UserImage, Version
 
@@ -174,6 +174,7 @@ class ImagePage:
     newer: int | None = None
     older: int | None = None
     rating_form: RatingForm | None = None
+    opened_with: Version | None = None
     settings: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -237,8 +238,7 @@ def _found(request: HttpRequest, pk: int) -> UserImage:
 
 def _assembled(request: HttpRequest, image: UserImage) -> ImagePage:
     meta, user, choice = _meta(image), request.user, Choice.of(request)
-    found = images.here(user, (one.hash for one in meta.resources if one.hash))
-    used = [Used(one, found.get(one.hash)) for one in meta.resources]
+    used = _used(user, meta)
     may_manage = images.may_manage(user, image)
     page = ImagePage(image, meta, used, choice, request.GET.get("size") == "original", may_manage)
     page.settings = sorted(meta.settings.items(), key=lambda row: FIRST.index(row[0]) if row[0] in FIRST else len(FIRST))
@@ -246,9 +246,17 @@ def _assembled(request: HttpRequest, image: UserImage) -> ImagePage:
     beside = _chosen(user, version_ids, choice)
     page.newer = beside.filter(pk__gt=image.pk).order_by("pk").values_list("pk", flat=True).first()
     page.older = beside.filter(pk__lt=image.pk).values_list("pk", flat=True).first()
+    page.opened_with = imagerecipe.opened_with(image, [(one.resource.kind, one.version) for one in used if one.version])
     if may_manage:
         page.rating_form = RatingForm(initial={"rating": image.rating})
     return page
+
+
+def _used(user: Any, meta: ImageMeta) -> list[Used]:
+    """The files that an image names; of those here that this visitor does not want to see nothing is told."""
+    sight = ratings.sight_of(user)
+    found = [(one.resource, one.file.version if one.file else None) for one in usedmodels.used(user, meta)]
+    return [Used(resource, version if version and not sight.hides(version.entry.rating) else None) for resource, version in found]
 
 
 def _meta(image: UserImage) -> ImageMeta:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from hub.web import access, gallery
+from hub.web import access, gallery, imagerecipe
 from hub.web.outcomes import told
 from hub.web.renderforms import RenderForm
 from hub.web.site import back, cap_of
@@ -56,7 +56,10 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _like(request: HttpRequest) -> dict[str, Any]:
-    """What is filled in beforehand: the recipe of a picture that this person may see."""
+    """What is filled in beforehand: the recipe of a picture that this person may see, or the words of somebody's image."""
+    image = request.GET.get("image", "")
+    if _is_id(image):
+        return imagerecipe.like(request, int(image))
     wanted = request.GET.get("like", "")
     shot = Shot.objects.select_related("render__version__entry").filter(pk=int(wanted)).first() if _is_id(wanted) else None
     if shot is None or not renders.may_see(request.user, shot.render):

@@ -186,8 +186,7 @@ def test_an_image_is_checked_shown_and_forgotten(version: Version, store: str, r
     images.delete(image, user)
     assert imagestore.collect() == 0, "too young"
     StoredImage.objects.update(created_at=timezone.now() - timedelta(hours=2))
-    with request.getfixturevalue("django_capture_on_commit_callbacks")(execute=True):
-        assert imagestore.collect() == 1
+    assert imagestore.collect() == 1
     assert not any(storages["media"].exists(name) for name in names)
 
 

@@ -143,6 +143,20 @@ def test_resources_lead_to_what_is_here(version: Version, creator: User, reader:
     assert f'href="/model-versions/{file.version_id}"' not in text_of(Client(), f"/images/{image.pk}")
 
 
+def test_an_image_is_opened_with_its_settings(creator: User, reader: User) -> None:
+    file = published_file(creator, b"weights of the lake" * 40)
+    said = toolimages.A1111.replace("31e35c80fc", file.blob.hash_values()["AutoV2"].lower()[:10])
+    image = shown(reader, published_version(published_entry(creator)), toolimages.png({"parameters": said}))
+    address = f"/model-versions/{file.version_id}/try?image={image.pk}"
+    assert f'href="{address}"' in text_of(signed_in(reader), f"/images/{image.pk}")
+    assert "Open with these settings" not in text_of(Client(), f"/images/{image.pk}")
+    form = text_of(signed_in(UserFactory()), address)
+    for value in ("a lighthouse at dusk", "blurry, low quality", 'value="1234567890"', 'value="28"', 'value="6.5"', 'value="768"'):
+        assert value in form
+    UserImage.objects.update(hidden_at="2026-01-01T00:00Z")
+    assert "a lighthouse at dusk" not in text_of(signed_in(UserFactory()), address)
+
+
 def test_a_workflow_is_copied_and_saved(version: Version, reader: User) -> None:
     texts = {"prompt": json.dumps(toolimages.GRAPH), "workflow": json.dumps(toolimages.WORKFLOW)}
     image = shown(reader, version, toolimages.png(texts))
