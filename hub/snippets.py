@@ -48,7 +48,8 @@ def python_lines(use: Usage) -> list[str]:
     """Loading it with diffusers; empty for kinds that diffusers does not load by name."""
     if not use.path:
         return []
-    writer = {Kind.CHECKPOINT: _checkpoint, Kind.LORA: _lora, Kind.EMBEDDING: _embedding}.get(Kind(use.kind))
+    writers = {Kind.CHECKPOINT.value: _checkpoint, Kind.LORA.value: _lora, Kind.EMBEDDING.value: _embedding}
+    writer = writers.get(use.kind)  # which may be what tensors prove and no creator declares, as "unet"
     return writer(use) if writer else []
 
 

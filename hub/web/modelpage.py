@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from hub import licences
 from hub.licences import Licence, Permission
-from hub.web import access, filelist, needed, previews, reasons, renderforms, using, wishes, words
+from hub.web import access, filelist, needed, previews, reasons, renderforms, social, using, wishes, words
 from hub.web.filelist import FileRow
 from hub.web.previews import Shown
 from hub.web.renderforms import RenderForm
@@ -41,6 +41,7 @@ class ModelPage:
     try_form: RenderForm | None = None
     ways: using.Ways | None = None
     needs: needed.Needs | None = None
+    card: social.Card | None = None
     wish: Wish = NO_WISH
     wanted_file: int | None = None
 
@@ -118,6 +119,7 @@ def show(request: HttpRequest, creator: str, slug: str, version: int | None = No
         raise Http404
     if page.version and page.best and not page.gone:
         page.ways = using.ways_for(request, page.version, page.best.file, [row.file for row in page.rows])
+        page.card = social.card_of(request, entry, page.version)
         page.needs = needed.of(request, page.version, page.best.file, page.wish)
     if request.user.is_authenticated and page.version and page.best and entry.kind in renderforms.KINDS:
         page.try_form = renderforms.blank(page.version, page.previews.gallery if page.previews else None)

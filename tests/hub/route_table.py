@@ -106,6 +106,8 @@ SITE = [
     ("theme", "POST /theme", ">>>>>"),
     ("settings/files", "POST /settings/files", ">>>>>"),
     ("language", "POST /language", ">>>>>"),
+    ("art/<slug:version>/<slug:kind>/<entry:seed>.png", "GET /art/1/checkpoint/{slug}.png", "+++++ ----- ----- ----- ----- -----"),
+    ("oembed", "GET /oembed?url=http://testserver/{creator}/{slug}", "+++++ +++++ ----- ----- ----- -----"),
     ("art/<slug:version>/<slug:kind>/<entry:seed>.svg", "GET /art/1/lora/{slug}.svg", OPEN),
     ("models/<int:pk>", "GET /models/{entry}", LEADS),
     ("models/<int:pk>/<str:title>", "GET /models/{entry}/any-title?modelVersionId={version}", LEADS),
