@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 def suggested(client: Any, text: str) -> list[str]:
     page = client.get("/search/suggest", {"q": text})
     assert page.status_code == 200
-    return re.findall(r'class="name">(?:<bdi>)?([^<]*)', page.content.decode())
+    return re.findall(r'class="hit">(?:<bdi>)?([^<]*)', page.content.decode())
 
 
 def test_names_come_before_other_words_and_the_most_downloaded_first(client: Any, creator: Any) -> None:
