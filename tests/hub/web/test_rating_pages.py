@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from registry import catalog
 from registry.models import Entry, Rating, User
 from tests.factories import UserFactory
 from tests.pictures import published_weights, rendered
@@ -19,10 +20,7 @@ def entry(creator: User) -> Entry:
     """Published, with previews, rated R."""
     file = published_weights(creator)
     rendered(file)
-    Entry.objects.filter(pk=file.version.entry_id).update(rating=Rating.R)
-    entry = file.version.entry
-    entry.refresh_from_db()
-    return entry
+    return catalog.change_entry(Entry.objects.get(pk=file.version.entry_id), rating=Rating.R)
 
 
 def seen_by(user: User | None, address: str) -> str:
