@@ -146,3 +146,9 @@ def test_the_page_without_a_script(client: Any, lantern: File, django_assert_max
 @pytest.mark.parametrize("file", ["0", "99999999999999999999", "x", "-1", "\u0663"])
 def test_addresses_of_no_file(client: Any, file: str) -> None:
     assert client.get("/verify", {"file": file}).status_code in {200, 404}
+
+
+def test_the_model_page_offers_to_verify_a_copy(client: Any, lantern: File) -> None:
+    entry = lantern.version.entry
+    page = client.get(f"/{entry.owner.username}/{entry.slug}").content.decode()
+    assert f'href="/verify?file={lantern.pk}"' in page
