@@ -180,6 +180,12 @@ def readable_blob(user: User, sha256: str) -> Blob | None:
     return blob if may else None
 
 
+def shared_with(user: User) -> QuerySet[Entry]:
+    """What others published for a group of this user, newest first."""
+    found = Entry.objects.filter(ratings.within_cap(), groups.shared_with(user), live=True, deleted_at=None).exclude(owner=user)
+    return found.select_related("owner", "group").order_by("-published_at", "-id")
+
+
 def owned_by(user: User) -> QuerySet[Entry]:
     """A creator's own entries, drafts first, newest first."""
     return Entry.objects.filter(owner=user, deleted_at=None).order_by(F("published_at").desc(nulls_first=True), "-id")

@@ -92,6 +92,7 @@ def my_models(request: HttpRequest) -> HttpResponse:
     covers = _covers(entries)
     context = {
         "entries": [(entry, [_standing(version) for version in entry.mine], covers.get(entry.pk)) for entry in entries],  # type: ignore[attr-defined]
+        "shared": queries.shared_with(user)[:200],
         "used": storage_used(user),
         "quota": settings.USER_QUOTA_BYTES,
         **merges.context(user),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub import retrying
@@ -13,7 +16,8 @@ from inference import previews
 from inference.models import Derivative
 from registry import lifecycle, queries
 from registry.lifecycle import DerivativeState, FileState
-from registry.models import File, Role, TimelineStep, Version
+from registry.models import File, Role, Status, TimelineStep, Version
+from registry.names import extension
 
 SAID = {
     "wanted": _("wanted"),
@@ -27,7 +31,10 @@ SAID = {
     "danger": _("dangerous"),
     "quarantined": _("quarantined"),
 }
+NO_FUTURE = {FileState.FAILED, FileState.QUARANTINED, FileState.DANGER}
 RESTING = {FileState.READY, FileState.QUARANTINED, FileState.FAILED}
+PICKLES = {".ckpt", ".pt", ".pth", ".bin"}
+"""Endings of what is mostly pickled, and then converted; the scan says what it really is."""
 AHEAD = ("received", "hash", "verified", "scan", "identify", "ready")
 """The steps that every upload goes through, shown in outline before they begin; only what was announced is verified."""
 
@@ -85,6 +92,7 @@ def of_version(version: Version) -> list[FileProgress]:
     """Every uploaded file of a version; those still arriving are left to the uploader."""
     rows = of_versions([version])[version.pk]
     _add_previews(version, rows)
+    _add_publishing(version, rows)
     return rows
 
 
@@ -101,6 +109,7 @@ def of_file(file: File) -> FileProgress:
     found = queries.files_with_blobs().prefetch_related("timeline", "derivatives__result__blob", "derived").filter(pk=file.pk)
     rows = of_files(found)
     _add_previews(file.version, rows)
+    _add_publishing(file.version, rows)
     return rows[0]
 
 
@@ -115,8 +124,20 @@ def _progress(file: File) -> FileProgress:
     resting = file.state in RESTING and all(variant.state in RESTING for variant in variants)
     if file.state not in RESTING:
         known = {row.name for row in rows} | (set() if file.declared_sha256 else {words.step_name("verified")})
-        rows += [Step(words.step_name(name), "ahead") for name in AHEAD if words.step_name(name) not in known]
+        ahead = [*AHEAD[:-1], *(["convert"] if extension(file.name) in PICKLES else []), AHEAD[-1]]
+        rows += [Step(words.step_name(name), "ahead") for name in ahead if words.step_name(name) not in known]
     return FileProgress(file, title, sentence, rows, lifecycle.place_in_queue(file), resting, variants)
+
+
+def _add_publishing(version: Version, rows: list[FileProgress]) -> None:
+    """What is left to do for a draft: its creator publishes it, or it is published at the moment that they chose."""
+    if version.status != Status.DRAFT:
+        return
+    at = date_format(version.publish_at.astimezone(UTC), "j F Y, H:i") if version.publish_at else ""
+    note = gettext("By itself on %(moment)s UTC.") % {"moment": at} if at else ""
+    for row in rows:
+        if row.file.state not in NO_FUTURE and row.file.role == Role.UPLOADED:
+            row.steps.append(Step(words.step_name("published"), "ahead", note=note))
 
 
 PREVIEW_OUTCOMES = {"waiting": "ahead", "queued": "ahead", "rendering": "running", "made": "done", "failed": "failed"}
@@ -133,10 +154,11 @@ def _add_previews(version: Version, rows: list[FileProgress]) -> None:
     pictured = status.render.file if status.render else None
     pks = {pictured.pk, pictured.source_id} if pictured else {rows[-1].file.pk}
     row = next((row for row in rows if row.file.pk in pks), None)
-    if row is None or row.file.state in (FileState.FAILED, FileState.QUARANTINED, FileState.DANGER):
+    if row is None or row.file.state in NO_FUTURE:
         return
     at = status.render.moved_at if status.render else None
-    step = Step(words.step_name("previews"), outcome, None, status.sentence, status.done, status.total, at)
+    note = status.sentence if row.file.state == FileState.READY else ""
+    step = Step(words.step_name("previews"), outcome, None, note, status.done, status.total, at)
     published = [place for place, one in enumerate(row.steps) if one.name == words.step_name("published")]
     row.steps.insert(published[0] if published else len(row.steps), step)
     row.resting = row.resting and status.kind not in ("queued", "rendering")

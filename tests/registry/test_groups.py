@@ -66,6 +66,18 @@ def test_members_see_no_draft_and_nothing_above_the_cap(shared: Entry, member: U
     assert reads(member, Entry.objects.get(pk=shared.pk)) == (False, False)
 
 
+def test_members_find_what_is_shared_with_them_and_others_do_not(
+    client: Any, shared: Entry, member: User, stranger: User, makers: Group, creator: User
+) -> None:
+    gone = published_entry(creator, visibility="group", group=makers, slug="gone", live=False)
+    assert list(queries.shared_with(member)) == [shared]
+    assert [list(queries.shared_with(user)) for user in (stranger, creator)] == [[], []]
+    for user, seen in ((member, True), (stranger, False)):
+        client.force_login(user)
+        page = client.get("/my/models").content.decode()
+        assert (f"/{creator.username}/{shared.slug}" in page, gone.slug in page) == (seen, False)
+
+
 def test_a_list_asks_for_membership_once(shared: Entry, member: User, django_assert_num_queries: Any) -> None:
     user = User.objects.get(pk=member.pk)
     with django_assert_num_queries(1):

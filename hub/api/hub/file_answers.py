@@ -188,6 +188,7 @@ class ScanAnswer(serializers.Serializer):
         help_text="As `python -m scanner.pickles FILE --json` prints it, with second_opinions and antivirus.",
     )
     page = serializers.CharField(help_text="The same for people.")
+    appeal = serializers.CharField(help_text="Where to tell the moderators that the verdict is wrong.")
 
 
 def scan_answer(file: File, request: Any) -> dict[str, Any]:
@@ -207,4 +208,5 @@ def scan_answer(file: File, request: Any) -> dict[str, Any]:
         "history": scan.history,
         "report": scan.body if row else None,
         "page": f"{origin_of(request)}/files/{file.pk}/scan",
+        "appeal": f"{origin_of(request)}/report/version/{file.version_id}",
     }

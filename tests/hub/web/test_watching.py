@@ -83,5 +83,6 @@ def test_page_shows_the_timeline_without_a_script(client: Client, creator: Any) 
     client.force_login(creator)
     page = client.get(f"/upload/{file.version_id}").content.decode()
     assert "12 bytes in 1 part." in page
+    assert page.index("Scanned") < page.index("Ready</span>") < page.index("Published</span>")
     assert page.index("Received") < page.index("Hashed") < page.index("Verified") < page.index("Scanned")
     assert f'data-events="/upload/{file.version_id}/events"' in page

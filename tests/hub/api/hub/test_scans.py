@@ -18,6 +18,7 @@ from tests.tiny import plain_checkpoint
 KEYS = {
     *("file_id", "sha256", "verdict", "headline", "scanner", "policy", "scanned_at", "outdated", "tensors", "release", "history", "report"),
     "page",
+    "appeal",
 }
 
 
@@ -49,6 +50,7 @@ def test_a_real_danger_is_told_whole(api: APIClient, creator: Any) -> None:
     assert scan["report"]["imports"][0]["name"] == "system"
     assert scan["report"]["findings"][0]["disassembly"]
     assert scan["page"] == f"http://testserver/files/{file.pk}/scan"
+    assert scan["appeal"] == f"http://testserver/report/version/{file.version_id}"
 
 
 def test_a_clean_file_says_which_tensors_it_holds(api: APIClient, creator: Any, tmp_path: Path) -> None:
