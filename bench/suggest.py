@@ -16,6 +16,7 @@ from urllib.parse import quote
 from bench import catalogue, ground, house, turns
 
 TARGET_MS = 100.0
+BARE = "/bare/list"
 ONSETS = "b,br,c,ch,d,dr,f,fl,g,gl,h,j,k,l,m,n,p,pr,qu,r,s,sh,st,t,tr,v,w,z"
 VOWELS, CODAS = "aeiou", ",n,r,l,s,x,mp"
 BATCH = 1000
@@ -78,19 +79,24 @@ def main() -> None:
 
 
 def measure(port: int, asked: dict[str, list[str]], requests: int, entries: int) -> None:
-    asker = turns.Asker(port)
+    asker, bare = turns.Asker(port), turns.Asker(port)
     for number in range(60):
         asker.ask(f"/search/suggest?q=warm{number}")
+        bare.ask(BARE)
     every: list[float] = []
+    beside: list[float] = []
     print(f"{entries:,} entries")
     for sort, texts in asked.items():
         taken = []
         for number in range(max(len(texts), requests // len(asked))):
             asker.ask(f"/search/suggest?q={quote(texts[number % len(texts)])}")
             taken.append(asker.took)
+            bare.ask(BARE)
+            beside.append(bare.took)
         every += taken
         print(f"  {sort}: p50 {ground.quantile(taken, 0.5):.1f} ms, p95 {ground.quantile(taken, 0.95):.1f} ms, worst {max(taken):.1f} ms")
     late = ground.quantile(every, 0.95)
+    print(f"  bare view (50 rows by one SELECT): p50 {ground.quantile(beside, 0.5):.1f} ms, p95 {ground.quantile(beside, 0.95):.1f} ms")
     print(f"suggestions: p95 {late:.1f} ms (target {TARGET_MS:.0f} ms), ratio {late / TARGET_MS:.2f}", flush=True)
 
 
