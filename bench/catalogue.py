@@ -19,6 +19,7 @@ LENGTHS = {"SHA256": 64, "BLAKE3": 64, "AutoV1": 8, "AutoV2": 10, "AutoV3": 12, 
 
 def fill(count: int) -> None:
     """`count` entries; ids of entries and versions are 1 to `count`, those of files and blobs 1 to twice that, a version's side by side."""
+    from registry import facts
     from registry.models import BlobHash, Entry, Tag, User
 
     User.objects.bulk_create(User(username=f"creator{number}") for number in range(OWNERS))
@@ -53,6 +54,7 @@ def fill(count: int) -> None:
             f"INSERT INTO {through} (entry_id, tag_id)"
             f" SELECT e.id, {tag} + (e.id + step * 7) % {TAGS} FROM registry_entry e, generate_series(0, 4) AS step"
         )
+        facts.rebuild()
         cursor.execute("VACUUM ANALYZE")
 
 

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from django.db.models import BigIntegerField, F, Q, QuerySet
-from django.db.models.functions import Cast, Lower
+from django.db.models.functions import Cast, Coalesce, Lower
 from django.urls import reverse
 
 from hub import pictures
@@ -21,17 +21,20 @@ from inference import previews
 from registry import queries
 from registry.formats.plaintext import printable
 from registry.identify.agreement import agrees
-from registry.models import Entry, Rating
+from registry.models import Entry, Kind, Rating
 from registry.models.facts import UNKNOWN_SIZE
 from registry.ratings import Sight
 
 READ = (
-    *("name", "slug", "kind", "rating", "download_count", "approval", "owner__username", "facts__version__trigger_words"),
-    *("facts__file", "facts__published_at", "facts__updated_at", "facts__size_bytes", "facts__base", "facts__family", "facts__scan"),
+    *("pk", "name", "slug", "kind", "rating", "download_count", "approval", "owner__username", "facts__version", "facts__file"),
+    *("facts__version__trigger_words", "facts__published_at", "facts__updated_at", "facts__size_bytes", "facts__base", "facts__family"),
+    "facts__scan",
 )
-"""Columns of a card: descriptions and search vectors stay where they are."""
-MAX_WORDS = 400
-"""Characters of trigger words that a card carries for copying."""
+"""Columns of a card: descriptions and search vectors stay where they are. Read as plain values: rows of four tables for each card cost
+more than the query.
+"""
+MAX_NAME, MAX_WORDS = 120, 400
+"""Characters of a name, and of trigger words that a card carries for copying."""
 
 
 class Order(NamedTuple):
@@ -55,15 +58,24 @@ ORDERS = {
 
 @dataclass(slots=True)
 class Card:
-    """One model in the grid, as its template writes it. `proof` is "yes" where tensors prove the base, "no" where they contradict it."""
+    """One model in the grid, as its template writes it; numbers that nobody reads are text.
 
-    entry: Entry
-    version_id: int | None
+    `proof` is "yes" where tensors prove the base, "no" where they contradict it.
+    """
+
+    pk: str
+    version_id: str
+    name: str
+    slug: str
+    kind: str
+    owner: str
     address: str
     base: str
     proof: str
     family: str
+    level: str
     rating: str
+    downloads: int
     size_bytes: int
     scan: str
     download: str
@@ -90,11 +102,13 @@ def page(filters: Filters, sight: Sight, rows: int = 0) -> Page:
     last = _decode(filters.after, order)
     if last is not None:
         found = found.filter(_behind(order, *last))
-    entries = list(found.select_related("owner", "facts__version").only(*READ)[: count + 1])
-    more, entries = len(entries) > count, entries[:count]
-    cards = [card(entry, veiled=sight.blurs(entry.rating)) for entry in entries]
+    fields = READ if order.field in READ else (*READ, order.field)
+    rows_read = list(found.values(*fields)[: count + 1])
+    more, rows_read = len(rows_read) > count, rows_read[:count]
+    kinds = {kind.value: str(kind.label) for kind in Kind}
+    cards = [card(row, kinds, veiled=sight.blurs(row["rating"])) for row in rows_read]
     add_covers(cards)
-    return Page(cards, _encode(order, entries[-1]) if more else "")
+    return Page(cards, _encode(order, rows_read[-1]) if more else "")
 
 
 def _matching(filters: Filters, cap: int) -> QuerySet[Entry]:
@@ -113,7 +127,7 @@ def _ordered(entries: QuerySet[Entry], filters: Filters) -> tuple[Order, QuerySe
     if sort == "name":
         entries = entries.annotate(lower_name=Lower("name"))
     if sort == "relevance":
-        entries = entries.annotate(place=Cast(F("rank") * 1_000_000, BigIntegerField()))
+        entries = entries.annotate(place=Cast(Coalesce(F("rank"), 0.0) * 1_000_000, BigIntegerField()))
     way = "" if order.rising else "-"
     return order, entries.order_by(f"{way}{order.field}", f"{way}pk")
 
@@ -124,12 +138,10 @@ def _behind(order: Order, value: Any, pk: int) -> Q:
     return Q(**{f"{order.field}__{way}e": value}) & (Q(**{f"{order.field}__{way}": value}) | Q(**{f"pk__{way}": pk}))
 
 
-def _encode(order: Order, entry: Entry) -> str:
-    value: Any = entry
-    for part in order.field.split("__"):
-        value = getattr(value, part)
+def _encode(order: Order, row: dict[str, Any]) -> str:
+    value = row[order.field]
     plain = value.isoformat() if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(json.dumps([order.field, plain, entry.pk], separators=(",", ":")).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([order.field, plain, row["pk"]], separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def _decode(cursor: str, order: Order) -> tuple[Any, int] | None:
@@ -160,32 +172,37 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= UNKNOWN_SIZE
 
 
-def card(entry: Entry, *, veiled: bool) -> Card:
-    """A card of an entry that `page` read."""
-    facts = entry.facts
-    version = facts.version
-    proof = {True: "yes", False: "no", None: ""}[agrees(facts.base, {"family": facts.family})]
+def card(row: dict[str, Any], kinds: dict[str, str], *, veiled: bool) -> Card:
+    """A card of a row of `READ`; `kinds` are words for them."""
+    base, family, rating = row["facts__base"], row["facts__family"], row["rating"]
+    version, file, size, words = (row[f"facts__{name}"] for name in ("version", "file", "size_bytes", "version__trigger_words"))
     return Card(
-        entry=entry,
-        version_id=facts.version_id,
-        address=reverse("model", args=[entry.owner.username, entry.slug]),
-        base=facts.base,
-        proof=proof,
-        family=facts.family,
-        rating=Rating(entry.rating).label if entry.rating > Rating.PG else "",
-        size_bytes=0 if facts.size_bytes == UNKNOWN_SIZE else facts.size_bytes,
-        scan=facts.scan,
-        download=f"/api/download/models/{facts.version_id}?fileId={facts.file_id}" if facts.file_id else "",
-        words=printable(", ".join(version.trigger_words), MAX_WORDS) if version and version.trigger_words else "",
+        pk=str(row["pk"]),
+        version_id=str(version or ""),
+        name=printable(row["name"], MAX_NAME),
+        slug=row["slug"],
+        kind=kinds[row["kind"]],
+        owner=row["owner__username"],
+        address=reverse("model", args=[row["owner__username"], row["slug"]]),
+        base=printable(base, MAX_NAME),
+        proof={True: "yes", False: "no", None: ""}[agrees(base, {"family": family})],
+        family=printable(family, MAX_NAME),
+        level=str(rating),
+        rating=Rating(rating).label if rating > Rating.PG else "",
+        downloads=row["download_count"],
+        size_bytes=0 if size == UNKNOWN_SIZE else size,
+        scan=row["facts__scan"],
+        download=f"/api/download/models/{version}?fileId={file}" if file else "",
+        words=printable(", ".join(words), MAX_WORDS) if words else "",
         veiled=veiled,
-        cover=reverse("art", args=["1", entry.kind, entry.slug]),
+        cover=reverse("art", args=["1", row["kind"], row["slug"]]),
     )
 
 
 def add_covers(cards: Iterable[Card]) -> None:
     """Give cards the picture that stands for their version; those without keep the drawn art. One query for all."""
-    versions = {card.version_id: card for card in cards if card.version_id}
+    versions = {int(card.version_id): card for card in cards if card.version_id}
     for pk, picture in previews.covers(versions).items():
         shown = versions[pk]
-        shown.cover, *_ = pictures.small(picture, f"{shown.entry.slug}-{picture.seed}")
+        shown.cover, *_ = pictures.small(picture, f"{shown.slug}-{picture.seed}")
         shown.cover_alt, shown.drawn = printable(str(picture.meta.get("prompt") or ""), 160), False

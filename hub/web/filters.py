@@ -18,7 +18,7 @@ from registry import search
 from registry.models import Kind, Rating
 from registry.models.facts import UNKNOWN_SIZE
 
-PAGE, SIZES = 24, (24, 48, 96)
+PAGE, SIZES = 24, (24, 50, 100)
 """Cards of a page, and what a visitor may choose instead."""
 MAX_SHOWN = 240
 """Cards of one answer, when a page is put together again after a return to it."""

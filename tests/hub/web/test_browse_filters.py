@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def shown(client: Client, address: str) -> list[str]:
-    return sorted(card.entry.name for card in client.get(address).context["page"].cards)
+    return sorted(card.name for card in client.get(address).context["page"].cards)
 
 
 def option(client: Client, address: str, group: str, label: str) -> facets.Option:
@@ -75,7 +75,7 @@ EVERYTHING = {
 def test_each_filter_lets_through_what_it_says(client: Client) -> None:
     for query, names in EVERYTHING.items():
         response = client.get(f"/?{query}")
-        cards = sorted(card.entry.name for card in response.context["page"].cards)
+        cards = sorted(card.name for card in response.context["page"].cards)
         assert (query, cards) == (query, names)
         assert response.context["panel"].total == len(names), query
 
@@ -100,12 +100,12 @@ def test_every_filter_is_a_chip_that_takes_it_away_again(client: Client) -> None
         assert f'href="/"><bdi>{label}' in unescape(re.sub(r' (?:class|id|rel)="[^"]*"', "", page.content.decode())).replace(
             "&#x27;", "'"
         ), query
-    several = client.get("/?kind=lora&tag=iron&not=photo&has=words&sort=name&per=48").context["panel"].chips
+    several = client.get("/?kind=lora&tag=iron&not=photo&has=words&sort=name&per=50").context["panel"].chips
     assert [address for _label, address in several] == [
-        "/?has=words&tag=iron&not=photo&sort=name&per=48",
-        "/?kind=lora&has=words&not=photo&sort=name&per=48",
-        "/?kind=lora&has=words&tag=iron&sort=name&per=48",
-        "/?kind=lora&tag=iron&not=photo&sort=name&per=48",
+        "/?has=words&tag=iron&not=photo&sort=name&per=50",
+        "/?kind=lora&has=words&not=photo&sort=name&per=50",
+        "/?kind=lora&has=words&tag=iron&sort=name&per=50",
+        "/?kind=lora&tag=iron&not=photo&sort=name&per=50",
     ]
 
 
@@ -120,7 +120,7 @@ def test_tag_is_asked_for_refused_or_neither_by_links_alone(client: Client) -> N
 
 
 def test_address_is_the_whole_question_and_always_written_alike(client: Client) -> None:
-    query = "q=lamp&kind=lora&base=SD+1.5&min=1&max=9&has=words&may=sell&tag=a&tag=b&not=c&rating=2&sort=smallest&per=48&period=week"
+    query = "q=lamp&kind=lora&base=SD+1.5&min=1&max=9&has=words&may=sell&tag=a&tag=b&not=c&rating=2&sort=smallest&per=50&period=week"
     given = client.get(f"/?{query}").context["filters"]
     assert Filters.read(client.get(given.address).wsgi_request.GET) == given
     assert given.address == client.get(given.address).context["filters"].address
@@ -179,7 +179,7 @@ def test_card_says_what_the_tensors_say_of_the_base_model(client: Client) -> Non
     publish("Proved", detected={"family": "SD 1.x"})
     publish("Contradicted", detected={"family": "SDXL"})
     publish("Silent")
-    cards = {card.entry.name: card for card in client.get("/").context["page"].cards}
+    cards = {card.name: card for card in client.get("/").context["page"].cards}
     assert {name: card.proof for name, card in cards.items()} == {"Proved": "yes", "Contradicted": "no", "Silent": ""}
     assert "SD 1.5 / SDXL" in client.get("/?q=contradicted").content.decode()
 

@@ -192,7 +192,7 @@ def walk(client: Client, path: str) -> list[str]:
     found: list[str] = []
     while path:
         page = client.get(path).context["page"]
-        found += [card.entry.name for card in page.cards]
+        found += [card.name for card in page.cards]
         path = f"{path.split('&after')[0]}&after={page.next_after}" if page.next_after else ""
     return found
 

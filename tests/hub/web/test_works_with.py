@@ -14,7 +14,7 @@ SD1 = {"family": "SD 1.x", "kind": "checkpoint"}
 
 
 def shown(client: Client, address: str) -> list[str]:
-    return sorted(card.entry.name for card in client.get(address).context["page"].cards)
+    return sorted(card.name for card in client.get(address).context["page"].cards)
 
 
 @pytest.fixture
