@@ -96,6 +96,10 @@ def test_keys_move_open_copy_and_tell_of_themselves(open_page: Any) -> None:
     page.locator(".card h2 a").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/smith/lamp-79")
+    page.go_back()
+    page.locator(".card h2 a").first.focus()
+    page.keyboard.press("s")
+    page.wait_for_url("**/accounts/login/?next=/models/*/save")
 
 
 @pytest.mark.usefixtures("shelf")
