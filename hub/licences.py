@@ -84,7 +84,7 @@ def _commercial(entry: Entry) -> Permission:
     if not uses:
         return Permission(name, "coin", NO, _("Not with it, and not with its pictures."))
     if uses >= every:
-        return Permission(name, "coin", YES, _("With its pictures, as a service, and with the model itself."))
+        return Permission(name, "coin", YES, _("Pictures, services, the model itself."))
     if CommercialUse.IMAGE in uses and CommercialUse.SELL not in uses:
         return Permission(name, "coin", SOME, _("With its pictures, but do not sell the model."))
     return Permission(name, "coin", SOME, _("In some ways: see in full."))

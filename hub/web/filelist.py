@@ -22,6 +22,10 @@ HASH_NAMES = {"TENSORS": _("Tensors (content)")}
 """Names for people, where they differ from those that programs use."""
 
 
+LEAST_SAVING = 5
+"""Percent: what is less is no reason to choose a file."""
+
+
 @dataclass
 class FileRow:
     """One line of the file list."""
@@ -45,7 +49,8 @@ class FileRow:
     def saving(self) -> int:
         """Percent of the file it was made from that need not be downloaded; 0 where it saves nothing worth telling."""
         source = self.file.source
-        return max(0, round(100 - 100 * self.file.size_bytes / source.size_bytes)) if source and source.size_bytes else 0
+        percent = round(100 - 100 * self.file.size_bytes / source.size_bytes) if source and source.size_bytes else 0
+        return percent if percent >= LEAST_SAVING else 0
 
     @property
     def level(self) -> str:

@@ -127,14 +127,14 @@ def precision(file: File) -> str:
 
 
 def title(file: File) -> str:
-    """What a file is, in a few words: "Half precision (fp16)", "Pruned", "Full", "As uploaded (.ckpt)"."""
+    """What a file is, in a few words: "Half precision (fp16)", "Pruned", "The original pickle"."""
     if file.role == Role.DERIVED:
         key = (file.recipe.get("keep", "all"), file.recipe.get("precision", "keep"))
         return str(TITLES.get(key, recipe(file.recipe).capitalize()))
+    if is_pickle(file):
+        return _("The original pickle (.ckpt, .pt), with training leftovers") if leftovers(file) else _("The original pickle (.ckpt, .pt)")
     if leftovers(file):
         return _("Full, with training leftovers")
-    if is_pickle(file):
-        return _("The original pickle (.ckpt, .pt)")
     known = PRECISIONS.get(precision(file))
     return str(known)[:1].upper() + str(known)[1:] if known else _("As its creator saved it")
 

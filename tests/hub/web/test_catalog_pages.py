@@ -166,7 +166,7 @@ def test_grid_asks_the_database_the_same_number_of_times_for_any_number_of_cards
 ) -> None:
     for _ in range(12):
         published()
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         assert client.get("/").content.decode().count('class="card"') == 12
 
 
@@ -175,7 +175,7 @@ def test_model_page_asks_the_database_a_constant_number_of_times(client: Client,
     for _ in range(10):
         FileFactory(version=version)
         VersionFactory(entry=version.entry, status="withdrawn")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         assert client.get(f"{address(version)}/v/{version.pk}").content.decode().count('class="filerow"') == 11
 
 
