@@ -67,7 +67,12 @@ def test_a_gallery_is_leafed_through_by_keyboard(open_page: Callable[..., Any], 
     assert page.locator(".wall img").count() == 2
     page.get_by_role("link", name="More images").click()
     page.locator(".wall img").nth(2).wait_for()
-    page.wait_for_function("[...document.querySelectorAll('.wall img')].every((image) => image.complete && image.naturalWidth > 0)")
+    for place in range(3):
+        image = page.locator(".wall img").nth(place)
+        image.scroll_into_view_if_needed()
+        loaded = "image => image.complete || new Promise((done) => image.addEventListener('load', () => done(true)))"
+        assert image.evaluate(loaded) is True
+        assert image.evaluate("image => image.naturalWidth") == 450
     assert page.evaluate("window.shift") <= 0.05
     page.locator(".wall a.shot").first.focus()
     page.keyboard.press("Enter")
