@@ -97,7 +97,8 @@ def group_field() -> forms.ModelChoiceField:
         Group.objects.none(),
         required=False,
         label=_("Group"),
-        help_text=_("Its members can open every address of it."),
+        empty_label=_("None"),
+        help_text=_("Where the visibility is Group: its members read it under My models."),
     )
 
 
