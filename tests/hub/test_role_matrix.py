@@ -32,6 +32,8 @@ CHANCE = re.compile(
     rb"""nonce-[\w+/=-]+|nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": ?"[^"]*"|[0-9a-f]{16}(?=</)|token=\w+"""
 )
 """What differs between any two answers: nonces, form tokens, the number of the request."""
+FOR_OTHER_SITES = "/oembed"
+"""Answers what a stranger may see, whoever asks: what it says is shown to others."""
 UNLIKE = {"X-Request-Id", "Content-Security-Policy", "Date"}
 
 
@@ -114,7 +116,7 @@ def test_members_of_a_group_get_what_everybody_gets_of_what_is_unlisted(everyone
     differing = []
     for _, request_line, expected in TABLE:
         method, _, template = request_line.partition(" ")
-        if expected == "*" or not NAMES.search(template):
+        if expected == "*" or not NAMES.search(template) or template.startswith(FOR_OTHER_SITES):
             continue
         words = expected.split()
         wanted = words[1 if len(words) > 1 else 0][PEOPLE.index("other")]
