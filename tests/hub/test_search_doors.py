@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def on_the_site(client: Any, text: str) -> list[str]:
     response = client.get("/?" + text)
-    return [card.entry.name for card in response.context["page"].cards]
+    return [card.name for card in response.context["page"].cards]
 
 
 def by_civitai(client: Any, text: str) -> list[str]:

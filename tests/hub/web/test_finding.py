@@ -80,7 +80,7 @@ def test_a_hash_of_several_models_lists_them(client: Any, creator: Any, lantern:
     other = published(creator, "Twin")
     other.files.update(blob=lantern.files.get().blob)
     page = client.get("/", {"q": SHA})
-    assert {card.entry.name for card in page.context["page"].cards} == {"Lantern", "Twin"}
+    assert {card.name for card in page.context["page"].cards} == {"Lantern", "Twin"}
 
 
 def test_htmx_is_told_where_to_go(client: Any, lantern: Version) -> None:
