@@ -34,7 +34,9 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _FENCED = re.compile(r"^(?:```|~~~).*?(?:^(?:```|~~~)|\Z)", re.DOTALL | re.MULTILINE)
-_NO_WORD = re.compile(r"[<>{}\\=$]|https?:|\.(?:safetensors|ckpt|pt|pth|bin|json|yaml|py|png)\b|^[\d.\s%x-]+$|^[-/]", re.IGNORECASE)
+_NO_WORD = re.compile(
+    r"[<>{}\\=$]|https?:|\.(?:safetensors|ckpt|pt|pth|bin|json|yaml|py|png|md|txt|zip)\b|^[\d.\s%x-]+$|^[-/]", re.IGNORECASE
+)
 """What stands between backticks and is no word for a prompt: markup, addresses, file names, numbers, options."""
 _DECORATION = " \t*_\"'`.;|"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -15,6 +16,8 @@ from registry.models import CLOSED, Entry, File, Status, Version
 
 COOKIE = "program"
 """Which tab a visitor opened last; `frontend/areas/model.js` writes it."""
+RENDERED_AS = {"SD 1.x": "sd1", "SD 2.x": "sd2-base", "SDXL": "sdxl"}
+"""Families as tensors prove them, by their names among pipelines."""
 MORE_KINDS = {"unet": "unet", "controlnet": "controlnet", "vae": "vae", "text_encoder": "text_encoder"}
 """What tensors prove and a creator files under another kind: it belongs into the folder of what it is."""
 
@@ -52,13 +55,19 @@ def wanted_of(request: HttpRequest, version: Version, file: File, files: Iterabl
         kind=_kind(entry, str(detected.get("kind") or "")),
         path=_path(file, files),
         endpoint=downloads.origin_of(request),
-        pipeline=PIPELINES.get(str(detected.get("family") or ""), "") if safe else "",
+        pipeline=_pipeline(detected) if safe else "",
         words=tuple(version.trigger_words),
         weight=version.weight,
     )
     hidden = entry.visibility in CLOSED or ratings.above_cap(entry.rating)
     private = hidden or version.status != Status.PUBLISHED
     return usage.Wanted(use, file.name, downloads.download_url(request, file), file.sha256, private)
+
+
+def _pipeline(detected: dict[str, Any]) -> str:
+    """What loads the checkpoint in diffusers, where its tensors are those of a plain model; "" for what needs more to be known."""
+    plain = not detected.get("flavour") and not detected.get("variants")
+    return PIPELINES.get(RENDERED_AS.get(str(detected.get("family") or ""), ""), "") if plain else ""
 
 
 def _kind(entry: Entry, detected: str) -> str:
