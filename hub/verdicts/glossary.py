@@ -134,6 +134,9 @@ FAMILIES = {
     "I": _("Pictures"), "X": _("Texts"), "V": _("Antivirus and other scanners"),
 }  # fmt: skip
 
+SAFETY_WORDS = (_("allowed"), _("name-only"), _("unknown"), _("dangerous"))
+"""How imports are judged, as reports write it; templates ask the catalogues for them by their names."""
+
 SAFETY: dict[str, Any] = {
     "allowed": _("Weights need it, and it is harmless when called as torch calls it; every call of it was compared with that."),
     "name-only": _("It may be named, as the type of something, but never called; this file does not call it unless a finding says so."),

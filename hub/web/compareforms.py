@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub.web.renderforms import RenderForm
@@ -65,13 +65,13 @@ class SceneForm(forms.Form):
         except FormatError as refusal:
             raise ValidationError(printable(refusal.sentence, 600)) from None
         if name == "prompt" and not text:
-            raise ValidationError(now("Write what the pictures are to show."))
+            raise ValidationError(gettext("Write what the pictures are to show."))
         return text
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if (data.get("width") is None) != (data.get("height") is None) and not self.errors:
-            raise ValidationError(now("Give both width and height, or neither."))
+            raise ValidationError(gettext("Give both width and height, or neither."))
         return data
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub.web.forms import LineField
@@ -76,7 +76,7 @@ class MergeForm(forms.Form):
         super().__init__(data, auto_id="merge_%s", **options)
         rows = Entry.objects.filter(owner=user, kind=Kind.CHECKPOINT, deleted_at=None).order_by("name", "pk")[:300]
         self.entries = {entry.pk: entry for entry in rows}
-        own = [(pk, now("A new version of %(name)s") % {"name": entry.name}) for pk, entry in self.entries.items()]
+        own = [(pk, gettext("A new version of %(name)s") % {"name": entry.name}) for pk, entry in self.entries.items()]
         self.fields["entry"].choices = [("", _("A new model")), *own]  # type: ignore[attr-defined]
 
     @property
@@ -89,22 +89,24 @@ class MergeForm(forms.Form):
         try:
             numbers = [float(part) for part in parts]
         except ValueError:
-            raise ValidationError(now("Write numbers, separated by commas.")) from None
+            raise ValidationError(gettext("Write numbers, separated by commas.")) from None
         if numbers and len(numbers) not in BLOCK_COUNTS:
             raise ValidationError(
-                now("These are %(count)s numbers; it takes 25 or 26 for SD 1.x and 2.x, 19 or 20 for SDXL.") % {"count": len(numbers)}
+                gettext("These are %(count)s numbers; it takes 25 or 26 for SD 1.x and 2.x, 19 or 20 for SDXL.") % {"count": len(numbers)}
             )
         if any(not abs(number) <= LARGEST for number in numbers):
-            raise ValidationError(now("Each is a number from %(least)s to %(most)s.") % {"least": f"{-LARGEST:g}", "most": f"{LARGEST:g}"})
+            raise ValidationError(
+                gettext("Each is a number from %(least)s to %(most)s.") % {"least": f"{-LARGEST:g}", "most": f"{LARGEST:g}"}
+            )
         return numbers
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         for role in ROLES.get(data.get("method", ""), ()):
             if data.get(role) is None and role not in self.errors:
-                self.add_error(role, now("Choose model %(letter)s.") % {"letter": role.upper()})
+                self.add_error(role, gettext("Choose model %(letter)s.") % {"letter": role.upper()})
         if data.get("entry") is None and not data.get("name") and not {"name", "entry"} & self.errors.keys():
-            self.add_error("name", now("Give the new model a name."))
+            self.add_error("name", gettext("Give the new model a name."))
         return data
 
     @property

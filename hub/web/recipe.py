@@ -8,7 +8,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render as rendered
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as later
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from hub import pictures
@@ -19,11 +19,11 @@ from inference.models import Picture, Purpose, Render, Shot
 from registry import queries
 
 ROLES = {
-    "checkpoint": later("Checkpoint"),
-    "vae": later("VAE"),
-    "lora": later("LoRA"),
-    "embedding": later("Embedding"),
-    "hypernetwork": later("Hypernetwork"),
+    "checkpoint": gettext_lazy("Checkpoint"),
+    "vae": gettext_lazy("VAE"),
+    "lora": gettext_lazy("LoRA"),
+    "embedding": gettext_lazy("Embedding"),
+    "hypernetwork": gettext_lazy("Hypernetwork"),
 }
 SHORT = 10
 """Digits of a SHA-256 that A1111 writes as "Model hash"."""

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import format_lazy
-from django.utils.translation import gettext as now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hub.web.gallery import Gallery
@@ -71,12 +71,12 @@ class PreviewForm(forms.Form):
             named = [
                 (
                     pk,
-                    now("%(model)s (%(family)s), by %(creator)s")
+                    gettext("%(model)s (%(family)s), by %(creator)s")
                     % {"model": f"{base.entry.name} {base.name}", "family": base.base_model, "creator": base.entry.owner.username},
                 )
                 for pk, base in self.bases.items()
             ]
-            self.fields["base"].choices = [("", now("The hub's default for its family")), *named]  # type: ignore[attr-defined]
+            self.fields["base"].choices = [("", gettext("The hub's default for its family")), *named]  # type: ignore[attr-defined]
 
     def chosen(self) -> dict[str, Any]:
         """The arguments of `inference.previews.configure`."""
@@ -145,7 +145,7 @@ class RenderForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if (data.get("width") is None) != (data.get("height") is None) and not self.errors:
-            raise ValidationError(now("Give both width and height, or neither."))
+            raise ValidationError(gettext("Give both width and height, or neither."))
         return data
 
     def wanted(self) -> dict[str, Any]:

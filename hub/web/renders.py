@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as later
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.web import access, gallery, imagerecipe
@@ -28,11 +28,11 @@ from registry.models import Version
 PAGE = 30
 """Renders in the list of one's own."""
 STATES = {
-    RenderState.WANTED: (later("Waiting"), "accent"),
-    RenderState.RENDERING: (later("Rendering"), "accent"),
-    RenderState.MADE: (later("Done"), "ok"),
-    RenderState.FAILED: (later("Failed"), "bad"),
-    RenderState.CANCELLED: (later("Cancelled"), "warn"),
+    RenderState.WANTED: (gettext_lazy("Waiting"), "accent"),
+    RenderState.RENDERING: (gettext_lazy("Rendering"), "accent"),
+    RenderState.MADE: (gettext_lazy("Done"), "ok"),
+    RenderState.FAILED: (gettext_lazy("Failed"), "bad"),
+    RenderState.CANCELLED: (gettext_lazy("Cancelled"), "warn"),
 }
 
 

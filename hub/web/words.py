@@ -18,6 +18,8 @@ KEEPS = {
     "weights": gettext_lazy("weights alone"),
     "ema": gettext_lazy("averaged (EMA) weights"),
 }
+VISIBILITIES = (gettext_lazy("private"), gettext_lazy("unlisted"), gettext_lazy("group"))
+"""Who sees a model, in one word each; templates ask the catalogues for them by their names."""
 PRECISIONS = {
     "fp16": gettext_lazy("half precision (fp16)"),
     "bf16": gettext_lazy("half precision (bf16)"),
