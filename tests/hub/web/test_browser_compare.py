@@ -10,6 +10,7 @@ import pytest
 from registry.models import File
 from tests.hub.web.test_compare_page import fox
 from tests.pictures import published_weights, rendered
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,8 +43,8 @@ def test_ticked_versions_are_compared_and_slid_over_each_other_by_keyboard(open_
     page.keyboard.press("ArrowRight")
     assert handle.input_value() == "51"
     page.keyboard.press("Home")
-    cut = "one => getComputedStyle(one).clipPath"
-    assert "100%" in page.locator("[data-left]").evaluate(cut), "nothing of the left one is left"
+    left = page.locator("[data-left]")
+    wait_until(lambda: "100%" in left.evaluate("one => getComputedStyle(one).clipPath"), 5, 0.05)  # nothing of the left one is left
     stage = page.locator("a.stage").first
     stage.focus()
     page.keyboard.press("+")

@@ -36,9 +36,10 @@ STILL = """() => {
 }"""
 """Colours do not fade from one theme to the other while axe looks."""
 CHANGING = (
+    (re.compile(r"\bwh_[\w-]+"), "<token>"),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), "<hash>"),
     (re.compile(r"\b(?=[0-9A-F]*\d)[0-9A-F]{8,64}\b"), "<HASH>"),
-    (re.compile(r"\b\d{1,2} (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}\b"), "<date>"),
+    (re.compile(r"\b\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* \d{4}\b"), "<date>"),
     (re.compile(r"\b20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?Z?)?"), "<date>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<host>"),
     (re.compile(r"(?<!\d)7\d{4}\b"), "<id>"),

@@ -33,7 +33,7 @@ def test_a_moderator_looks_and_releases_by_keyboard(
     page = open_page()
     sign_in(page, moderator)
     page.goto("/")
-    page.get_by_label("Account menu").press("Enter")
+    page.locator(".nav details.menu > summary").press("Enter")
     page.get_by_role("link", name="Moderation").press("Enter")
     page.get_by_role("link", name="Look at it").press("Enter")
     page.get_by_label("Why is it harmless?").fill("Read its source: the class only holds layers.")

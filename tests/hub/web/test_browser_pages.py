@@ -39,6 +39,7 @@ def test_grid_filters_and_pages_without_javascript(open_page: Callable[..., Any]
     page.fill("#q", "nothing like this")
     page.press("#q", "Enter")
     page.get_by_role("heading", name="Nothing matches").wait_for()
+    page.get_by_role("link", name="Search without filters").click()
     page.get_by_role("link", name="Show all models").click()
     assert page.locator(".card").count() == 24
 

@@ -108,7 +108,7 @@ def test_a_creator_answers_and_then_publishes(
     page = open_page(viewport={"width": 1280, "height": 900})
     sign_in(page, creator)
     page.goto(f"/upload/{contested.pk}")
-    assert page.get_by_role("button", name="Publish").count() == 0
+    assert page.get_by_role("button", name="Publish Harbour Light").count() == 0
     picture(page, "questions-light")
     page.get_by_role("button", name="Change it to LoRA").click()
     page.get_by_text("Changed to what the tensors say.").wait_for()

@@ -52,7 +52,7 @@ def test_my_models_says_that_a_draft_waits_for_an_answer(owner: Client, conteste
     for _ in range(5):
         version = VersionFactory(entry=contested.entry)
         FileFactory(version=version, blob=BlobFactory(detected=DETECTED))
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         text = words(owner.get("/my/models").content.decode())
     assert text.count("Change the declaration, or keep it and say why. There is one more question.") == 6
     assert "ready to publish" not in text

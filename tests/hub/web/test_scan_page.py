@@ -305,7 +305,7 @@ def test_releases_cost_the_model_page_no_query(client: Client, moderator: Any, d
         ScanReport.objects.create(blob=other.blob, verdict="suspicious", scanner="1", policy="1", report={})
         Release.objects.create(blob=other.blob, names=[], reason="r", by=moderator, by_name="mod")
     entry = file.version.entry
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         assert client.get(f"/{entry.owner.username}/{entry.slug}").content.decode().count("released by mod") == 6
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from hub.api.huggingface import history, listing, views
 from hub.api.huggingface.repositories import Place
 from hub.web.accounts import AccountAdapter
-from registry import catalog, commits
+from registry import catalog, commits, facts
 from registry.models import Entry, File, User, Version
 from tests.hub.api.huggingface.conftest import Call, weights
 from tests.hub.published import published_entry, published_file, published_version
@@ -319,6 +319,7 @@ def test_shard_headers_come_in_one_answer(call: Call, version: Version, creator:
 def test_a_pushed_name_with_dots_has_pages(creator: User, call: Call) -> None:
     version = published_version(published_entry(creator, name="lantern-v1.5", slug="lantern-v1.5"))
     published_file(creator, weights(), version=version)
+    facts.rebuild()
     address = reverse("model", args=["ada", "lantern-v1.5"])
     assert call(address).status_code == 200
     assert b"lantern-v1.5" in call("/").content
