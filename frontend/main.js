@@ -16,8 +16,8 @@ document.addEventListener("click", async (event) => {
   const before = label.textContent;
   if (button.dataset.copied === "true") return;
   button.dataset.copied = "true";
-  label.textContent = "Copied";
-  announce("Copied to the clipboard");
+  label.textContent = document.body.dataset.copied;
+  announce(document.body.dataset.copiedSaid);
   setTimeout(() => {
     label.textContent = before;
     delete button.dataset.copied;

@@ -8,8 +8,9 @@ function box() {
   if (dialog) return dialog;
   dialog = document.createElement("dialog");
   dialog.className = "lightbox";
-  dialog.setAttribute("aria-label", "A picture and how it was made");
-  dialog.innerHTML = `<button type="button" class="shut" aria-label="Close">${CROSS}</button><div data-content></div>`;
+  dialog.setAttribute("aria-label", document.body.dataset.picture);
+  dialog.innerHTML = `<button type="button" class="shut">${CROSS}</button><div data-content></div>`;
+  dialog.querySelector(".shut").setAttribute("aria-label", document.body.dataset.close);
   dialog.querySelector(".shut").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog && outside(event)) dialog.close();
