@@ -180,12 +180,12 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
         ("api", "/api/hub/docs/"),
         ("sign-in", "/accounts/login/"),
         ("not-found", "/nobody/nothing"),
-        ("model-chinese", MODEL + "?"),
+        ("model-chinese", MODEL),
+        ("grid-chinese", "/"),
     ]
     member = [
         ("merge", f"/merge?a={file}"),
         ("upload", "/upload"),
-        ("upload-several", "/upload/several"),
         ("attach", f"/model-versions/{version}/images"),
         ("try", f"/model-versions/{version}/try"),
         ("report", f"/report/model/{found['model']}"),
@@ -207,7 +207,7 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
 def take(page: Any, address: str, name: str, out: Path) -> None:
     """Both themes of a page, from its top to `TALLEST` at most."""
     if name.endswith("-chinese"):
-        page.context.add_cookies([{"name": "language", "value": "zh-hans", "url": page.url}])
+        page.context.add_cookies([{"name": "language", "value": "zh-hans", "url": "/".join(page.url.split("/")[:3])}])
     for theme in BOTH:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.goto(address, wait_until="networkidle")
