@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from django.core.files.storage import storages
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse
 
+from hub import mediafiles
 from hub.downloads import SANDBOX
-from registry import images, storage
+from registry import images
 from registry.imagesizes import WIDTHS, shown_size
 from registry.models import StoredImage, UserImage
 
@@ -45,13 +45,11 @@ def colour(blurhash: str) -> str:
 
 
 def answer(request: HttpRequest, image: UserImage, width: int | None) -> HttpResponse:
-    """The bytes, by the layer below on local disk, through here from S3; originals to be saved and never shown by themselves."""
+    """The bytes; originals to be saved and never shown by themselves. Raises as `mediafiles.answer`."""
     file = image.file
     name = file.stored_name if width is None else file.shown_name(width)
     etag = f'"{file.sha256}"' if width is None else f'"{file.sha256}-w{width}"'
-    response = _bytes(request, name, etag)
-    response["ETag"] = etag
-    response["Content-Type"] = f"image/{file.kind}" if width is None else "image/webp"
+    response = mediafiles.answer(request, name, etag, f"image/{file.kind}" if width is None else "image/webp")
     response["Cache-Control"] = FOR_A_WHILE if images.is_public(image) else ASK_AGAIN
     stem = _UNFIT.sub("-", image.name.rpartition(".")[0] or image.name)[:80].strip("-") or "image"
     kind = "attachment" if width is None else "inline"
@@ -60,17 +58,3 @@ def answer(request: HttpRequest, image: UserImage, width: int | None) -> HttpRes
     response["Content-Security-Policy"] = SANDBOX
     response["Cross-Origin-Resource-Policy"] = "cross-origin" if images.is_public(image) else "same-origin"
     return response
-
-
-def _bytes(request: HttpRequest, name: str, etag: str) -> HttpResponse:
-    """Raises OSError, or what S3's client raises, where the store does not have them."""
-    if storage.on_disk("media") is not None:
-        if not storages["media"].exists(name):
-            raise FileNotFoundError(name)
-        response = HttpResponse()
-        response["X-Accel-Redirect"] = f"/protected/media/{name}"
-        return response
-    if etag in request.headers.get("If-None-Match", ""):
-        return HttpResponseNotModified()
-    with storages["media"].open(name) as opened:
-        return HttpResponse(opened.read())

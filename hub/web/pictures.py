@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.files.storage import storages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from hub import pictures, thumbnails
+from hub import mediafiles, pictures, thumbnails
 from hub.api.tokens import live_token
 from hub.downloads import SANDBOX
 from inference.models import Picture
-from registry import storage
 
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
@@ -48,27 +46,11 @@ def _caller(request: HttpRequest) -> Any:
 
 
 def _bytes_of(request: HttpRequest, picture: Picture, width: int | None) -> HttpResponse:
-    """From local disk by the layer below or nginx; from S3 through here, because a signed address could be kept for hours only."""
+    """The picture's own bytes, or those of its copy of this width, which is made where there is none yet."""
     etag = f'"{picture.sha256}"' if width is None else f'"{picture.sha256}-w{width}"'
     try:
         name = picture.stored_name if width is None else thumbnails.ensure(picture, width)
-        response = _found(request, name, etag)
+        return mediafiles.answer(request, name, etag, "image/png" if width is None else "image/webp")
     except (OSError, thumbnails.NotAPicture):
         log.exception("picture %s cannot be sent", picture.pk)
         raise Http404 from None
-    response["ETag"] = etag
-    response["Content-Type"] = "image/png" if width is None else "image/webp"
-    return response
-
-
-def _found(request: HttpRequest, name: str, etag: str) -> HttpResponse:
-    if storage.on_disk("media") is not None:
-        if not storages["media"].exists(name):
-            raise FileNotFoundError(name)
-        response = HttpResponse()
-        response["X-Accel-Redirect"] = f"/protected/media/{name}"
-        return response
-    if etag in request.headers.get("If-None-Match", ""):
-        return HttpResponseNotModified()
-    with storages["media"].open(name) as file:
-        return HttpResponse(file.read())

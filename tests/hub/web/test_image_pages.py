@@ -18,6 +18,7 @@ from registry.models import StoredImage, User, UserImage, Version
 from tests import toolimages
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_file, published_version
+from tests.hub.web.visitors import signed_in
 from tests.imagerows import shown
 from tests.intake import drain
 
@@ -34,12 +35,6 @@ def version(creator: User) -> Version:
 def reader() -> User:
     found: User = UserFactory(username="eve")
     return found
-
-
-def signed_in(user: User, **how: Any) -> Client:
-    client = Client(**how)
-    client.force_login(user)
-    return client
 
 
 def sent(*files: tuple[str, bytes]) -> list[SimpleUploadedFile]:

@@ -13,6 +13,7 @@ from inference.diffusion.jobs import Shot as Spec
 from inference.models import PreviewPlan, PreviewSettings, Purpose, Render, RenderWorker
 from registry import catalog, facts
 from registry.models import Entry, File
+from tests.hub.web.visitors import signed_in
 from tests.pictures import drafted_weights, published_weights, renderable_weights, rendered, specs, strengths
 
 pytestmark = pytest.mark.django_db
@@ -35,12 +36,6 @@ def page(client: Client, file: File, status: int = 200) -> str:
     answer = client.get(f"/{file.version.entry.owner.username}/{file.version.entry.slug}")
     assert answer.status_code == status
     return answer.content.decode()
-
-
-def signed_in(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_six_pictures_stand_in_place_of_the_drawn_banner(client: Client, creator: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -14,28 +12,15 @@ from registry import reports
 from registry.models import Report, User, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_version
+from tests.hub.web.visitors import signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("counted_alone")]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202eesrever"
-
-
-@pytest.fixture(autouse=True)
-def cache(settings: Any) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "reports"}}
-    from django.core.cache import cache
-
-    cache.clear()
 
 
 @pytest.fixture
 def version(creator: User) -> Version:
     return published_version(published_entry(creator))
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_from_a_report_to_what_everybody_reads_of_it(version: Version) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -14,30 +12,16 @@ from registry import reviews
 from registry.models import Review, User, UserImage, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_version
+from tests.hub.web.visitors import signed_in
 from tests.imagerows import shown
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("counted_alone")]
 HOSTILE = '<script>alert(1)</script> [x](javascript:alert(2)) <img src=x onerror=alert(3)> \u202eesrever "quoted"'
-
-
-@pytest.fixture(autouse=True)
-def cache(settings: Any) -> None:
-    """A cache of this test alone: it counts what people do."""
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "reviews"}}
-    from django.core.cache import cache
-
-    cache.clear()
 
 
 @pytest.fixture
 def version(creator: User) -> Version:
     return published_version(published_entry(creator))
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_a_member_says_changes_and_deletes_what_they_think(version: Version) -> None:

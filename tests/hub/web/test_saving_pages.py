@@ -15,6 +15,7 @@ from registry import saving
 from registry.models import Collection, Entry, Follow, Note, User, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_file, published_version
+from tests.hub.web.visitors import signed_in
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -28,12 +29,6 @@ def reader() -> User:
 @pytest.fixture
 def version(creator: User) -> Version:
     return published_version(published_entry(creator, name="Lantern"))
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def save(user: User, entry: Entry, **given: Any) -> Any:
