@@ -1,10 +1,13 @@
-"""Small line icons, drawn for this site on a 24-unit grid; inline, so that they follow the text's colour and need no request."""
+"""Small line icons, drawn for this site on a 24-unit grid; inline, so that they follow the text's colour and need no request;
+and where the drawn picture of a model lies."""
 
 from __future__ import annotations
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+
+from hub.web import art
 
 register = template.Library()
 
@@ -72,3 +75,9 @@ def icon(name: str, size: int = 18) -> SafeString:
         size,
         mark_safe(path),  # noqa: S308  (from the table above)
     )
+
+
+@register.simple_tag
+def drawing(kind: str, slug: str) -> str:
+    """The address of the picture that is drawn for a model without one."""
+    return art.address(kind, slug)

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Coalesce, Lower
 from django.urls import reverse
 
 from hub import pictures
+from hub.web import art
 from hub.web.filters import Filters
 from inference import previews
 from registry import queries
@@ -195,7 +196,7 @@ def card(row: dict[str, Any], kinds: dict[str, str], *, veiled: bool) -> Card:
         download=f"/api/download/models/{version}?fileId={file}" if file else "",
         words=printable(", ".join(words), MAX_WORDS) if words else "",
         veiled=veiled,
-        cover=reverse("art", args=["1", row["kind"], row["slug"]]),
+        cover=art.address(row["kind"], row["slug"]),
     )
 
 
