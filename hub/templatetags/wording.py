@@ -6,6 +6,7 @@ from typing import Any
 
 import nh3
 from django import template
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -30,7 +31,8 @@ def bytesize(value: Any) -> str:
         size, unit = size / 1000, unit + 1
     if unit == 0:
         return ngettext("%(n)s byte", "%(n)s bytes", int(size)) % {"n": int(size)}
-    return f"{size:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f} {UNITS[unit]}"
+    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{number_format(round(size, digits), digits)} {UNITS[unit]}"
 
 
 @register.filter
@@ -41,7 +43,7 @@ def seconds(value: float | None) -> str:
     if value < 0.1:
         return _("under 0.1 s")
     if value < 60:
-        return _("%(n)s s") % {"n": f"{value:.1f}"}
+        return _("%(n)s s") % {"n": number_format(round(value, 1), 1)}
     return _("%(m)s min %(s)s s") % {"m": int(value // 60), "s": int(value % 60)}
 
 

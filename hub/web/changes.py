@@ -94,7 +94,9 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     except catalog.Refused as refusal:
         messages.error(request, refusal.sentence)
     else:
-        messages.success(request, _("It will be published on %(moment)s UTC.") % {"moment": date_format(version.publish_at, "j F Y, H:i")})
+        messages.success(
+            request, _("It will be published on %(moment)s UTC.") % {"moment": date_format(version.publish_at, "DATETIME_FORMAT")}
+        )
     return redirect(back(request, f"/upload/{pk}"))
 
 

@@ -84,7 +84,7 @@ def _plain_facts(told: Sequence[Told]) -> list[Fact]:
     rows: list[tuple[str, Callable[[Told], Any]]] = [
         (_("Kind"), lambda one: one.version.entry.get_kind_display()),
         (_("Creator"), lambda one: one.version.entry.owner.username),
-        (_("Published"), lambda one: date_format(one.version.published_at, "j F Y") if one.version.published_at else ""),
+        (_("Published"), lambda one: date_format(one.version.published_at, "DATE_FORMAT") if one.version.published_at else ""),
         (_("Base model"), lambda one: one.version.base_model),
         (_("Family, by its tensors"), lambda one: one.detected.get("family")),
         (_("Prediction"), lambda one: one.detected.get("prediction")),

@@ -133,7 +133,7 @@ def _add_publishing(version: Version, rows: list[FileProgress]) -> None:
     """What is left to do for a draft: its creator publishes it, or it is published at the moment that they chose."""
     if version.status != Status.DRAFT:
         return
-    at = date_format(version.publish_at.astimezone(UTC), "j F Y, H:i") if version.publish_at else ""
+    at = date_format(version.publish_at.astimezone(UTC), "DATETIME_FORMAT") if version.publish_at else ""
     note = gettext("By itself on %(moment)s UTC.") % {"moment": at} if at else ""
     for row in rows:
         if row.file.state not in NO_FUTURE and row.file.role == Role.UPLOADED:
