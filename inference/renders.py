@@ -148,7 +148,8 @@ def retry(render: Render) -> Render:
 
 def of(user: User) -> QuerySet[Render]:
     """A person's own renders, newest first, with what answers and pages show of them."""
-    return with_shots(Render.objects.filter(owner=user, purpose=Purpose.TXT2IMG)).order_by("-pk")
+    rows = with_shots(Render.objects.filter(owner=user, purpose=Purpose.TXT2IMG)).order_by("-pk")
+    return lifecycle.with_places(rows, lifecycle.BEFORE & Q(purpose=Purpose.TXT2IMG))
 
 
 def with_shots(rows: QuerySet[Render]) -> QuerySet[Render]:
@@ -181,8 +182,8 @@ def may_change(user: Any, render: Render) -> bool:
 
 def place(render: Render) -> int | None:
     """1 for the render that is taken next; None for one that does not wait. What people ask for goes before previews."""
-    if render.state != RenderState.WANTED:
-        return None
+    if render.state != RenderState.WANTED or lifecycle.AHEAD in render.__dict__:
+        return lifecycle.place_in_queue(render)
     waiting = Render.objects.filter(state=RenderState.WANTED)
     if render.purpose == Purpose.TXT2IMG:
         ahead = waiting.filter(purpose=Purpose.TXT2IMG, moved_at__lt=render.moved_at)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -50,9 +51,9 @@ def renderable_now() -> Q:
     return Q(weight_bytes__lte=largest())
 
 
-def why_waiting(render: Render) -> str:
-    """What a waiting render waits for where no worker can take it, as a sentence; "" where one can."""
-    workers = list(alive())
+def why_waiting(render: Render, workers: Sequence[RenderWorker] | None = None) -> str:
+    """What a waiting render waits for where no worker can take it, as a sentence; "" where one can. `workers`: those alive, if known."""
+    workers = list(alive()) if workers is None else workers
     if not workers:
         return "No render worker is running here; it waits for one."
     if any(worker.largest_weights >= render.weight_bytes for worker in workers):

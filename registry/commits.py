@@ -167,6 +167,19 @@ def latest(version: Version) -> Commit | None:
     return Commit.objects.filter(version=version).first()
 
 
+def latest_of(versions: Iterable[Version]) -> QuerySet[Commit]:
+    """`latest` of each."""
+    return Commit.objects.filter(version__in=list(versions)).order_by("version_id", "-pk").distinct("version_id")
+
+
+def being_pushed(versions: Iterable[Version]) -> set[int]:
+    """Ids of those whose newest closed commit is in work: who may edit them sees that one. Two queries for all."""
+    closed = list(Commit.objects.filter(version__in=list(versions), open=False).order_by("version_id", "-pk").distinct("version_id"))
+    ids = {row["file"] for commit in closed for row in commit.tree if "file" in row}
+    working = set(File.objects.filter(pk__in=ids, state__in=IN_WORK).values_list("pk", flat=True)) if ids else set()
+    return {commit.version_id for commit in closed if any(row.get("file") in working for row in commit.tree)}
+
+
 def newest(version: Version, user: Any) -> Commit | None:
     """The newest commit that this user may see: for who may edit, an upload's own while a file of it is still in work."""
     if queries.may_edit(user, version.entry):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 """Claims of one row before it counts as failed: a poison file must not loop for ever."""
+
+AHEAD = "rows_ahead"
+BEFORE = models.Q(moved_at__lt=models.OuterRef("moved_at"))
+"""Who waits longer is taken first."""
 
 moved = Signal()
 """Sent inside the move's transaction with `row` and `came_from`; receivers act on commit."""
@@ -294,5 +299,14 @@ def place_in_queue(row: Row) -> int | None:
     """1 for the row that will be taken next among those waiting in the same state; None where it does not wait for a worker."""
     if row.state not in row.LIFE.leased.values():
         return None
-    ahead = type(row).objects.filter(state=row.state, moved_at__lt=row.moved_at)
-    return ahead.count() + 1
+    if AHEAD in row.__dict__:
+        return int(row.__dict__[AHEAD]) + 1
+    return type(row).objects.filter(state=row.state, moved_at__lt=row.moved_at).count() + 1
+
+
+def with_places(rows: models.QuerySet[Row], ahead: models.Q = BEFORE) -> models.QuerySet[Row]:
+    """For lists: `place_in_queue` of these rows asks nothing then: how many were `ahead` of each came with it."""
+    waiting = rows.model._default_manager.filter(ahead, state=models.OuterRef("state")).order_by().values("state")
+    counted = models.Subquery(waiting.annotate(n=models.Count("pk")).values("n"), output_field=models.IntegerField())
+    waits = models.When(state__in=set(rows.model.LIFE.leased.values()), then=Coalesce(counted, 0))
+    return rows.annotate(**{AHEAD: models.Case(waits, default=0)})

@@ -188,4 +188,6 @@ def shared_with(user: User) -> QuerySet[Entry]:
 
 def owned_by(user: User) -> QuerySet[Entry]:
     """A creator's own entries, drafts first, newest first."""
-    return Entry.objects.filter(owner=user, deleted_at=None).order_by(F("published_at").desc(nulls_first=True), "-id")
+    return (
+        Entry.objects.filter(owner=user, deleted_at=None).select_related("owner").order_by(F("published_at").desc(nulls_first=True), "-id")
+    )

@@ -38,7 +38,7 @@ def lower_bound(up: int, down: int) -> float:
 
 def shown(version: Version, user: Any) -> QuerySet[Review]:
     """Reviews of a version that this visitor reads: hidden ones only by their authors and moderators."""
-    reviews = Review.objects.filter(version=version).select_related("author", "image__file")
+    reviews = Review.objects.filter(version=version).select_related("author", "image__file", "image__owner")
     if queries.is_moderator(user):
         return reviews
     rule = Q(hidden_at=None)

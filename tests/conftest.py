@@ -123,6 +123,15 @@ def broker(settings: Any) -> Iterator[str]:
     empty_queues()
 
 
+@pytest.fixture
+def counted_alone(settings: Any) -> None:
+    """A cache of this test alone, empty: the hub counts in it what people do within an hour."""
+    from django.core.cache import cache
+
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counted-alone"}}
+    cache.clear()
+
+
 def pytest_collection_finish() -> None:
     """Nothing that is there before the first test ever becomes garbage: the collector need not look at it."""
     gc.collect()

@@ -37,7 +37,7 @@ class Work:
 
 def context(user: User) -> dict[str, Any]:
     """What `accounts/merges.html` reads: open merges and the last failed ones, and whether any still moves."""
-    rows = merges.of(user).filter(state__in=[*merges.OPEN, MergeState.FAILED])[:SHOWN]
+    rows = lifecycle.with_places(merges.of(user)).filter(state__in=[*merges.OPEN, MergeState.FAILED])[:SHOWN]
     shown = [Work(merge, _line(merge), merge.state in merges.OPEN) for merge in rows]
     return {"merges": shown, "running": any(work.open for work in shown)}
 

@@ -99,7 +99,7 @@ def of_version(version: Version) -> list[FileProgress]:
 def of_versions(versions: Iterable[Version]) -> dict[int, list[FileProgress]]:
     """As `of_version`, for several at once: by the version's id."""
     found: dict[int, list[FileProgress]] = {version.pk: [] for version in versions}
-    files = File.kept.filter(version__in=list(found), role=Role.UPLOADED).exclude(state=FileState.UPLOADING)
+    files = lifecycle.with_places(File.kept.filter(version__in=list(found), role=Role.UPLOADED).exclude(state=FileState.UPLOADING))
     for row in of_files(files.select_related("blob").prefetch_related("timeline", "derivatives__result__blob", "derived").order_by("-id")):
         found[row.file.version_id].append(row)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -15,8 +16,9 @@ from registry.models import Entry, File, Subject, Upload, Version
 
 
 def shown_files(version: Version, user: Any) -> list[File]:
-    """The files of a version that this user sees."""
-    files = list(queries.files_with_blobs().filter(version=version))
+    """The files of a version that this user sees. No query where they were prefetched."""
+    known = "files" in getattr(version, "_prefetched_objects_cache", {})
+    files = list(version.files.all() if known else queries.files_with_blobs().filter(version=version))
     if queries.may_edit(user, version.entry):
         return files
     return [file for file in files if file.state in queries.SHOWN_TO_ALL]
@@ -130,7 +132,8 @@ class EntryAnswer(serializers.ModelSerializer):
     @extend_schema_field(VersionAnswer(many=True))
     def get_versions(self, entry: Entry) -> list[dict[str, Any]]:
         user = self.context["request"].user
-        versions = [version for version in entry.versions.select_related("entry__owner") if queries.may_read_version(user, version)]
+        rows = entry.versions.select_related("entry__owner").prefetch_related("kept", Prefetch("files", queries.files_with_blobs()))
+        versions = [version for version in rows if queries.may_read_version(user, version)]
         return list(VersionAnswer(versions, many=True, context=self.context).data)
 
 

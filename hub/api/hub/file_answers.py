@@ -118,7 +118,9 @@ class FileAnswer(FileSummary):
     def get_derivatives(self, file: File) -> list[dict[str, Any]]:
         """Variants with a life of their own, then the files that were derived without one: the safetensors twin of a pickle."""
         request = self.context["request"]
-        wanted = list(Derivative.objects.filter(source=file).select_related("result__blob", "result__version__entry"))
+        wanted = list(
+            lifecycle.with_places(Derivative.objects.filter(source=file)).select_related("result__blob", "result__version__entry")
+        )
         shown = {derivative.result_id for derivative in wanted}
         twins = file.derived.select_related("blob", "version__entry").exclude(pk__in=[pk for pk in shown if pk])  # type: ignore[attr-defined]
         return [

@@ -12,6 +12,7 @@ from hub.api.hub.merge_answers import MergeAnswer, MergeRequest, split
 from hub.api.hub.views import CHANGE, OwnView, checked, problems
 from inference import merges
 from inference.models import Merge
+from registry import lifecycle
 from registry.models import Entry
 
 SHOWN = 100
@@ -21,7 +22,7 @@ class Merges(OwnView):
     @extend_schema(operation_id="list_merges", responses={200: MergeAnswer(many=True), **problems(401)})
     def get(self, request: Request) -> Response:
         """Your merges, the newest hundred."""
-        return Response(MergeAnswer(merges.of(request.user)[:SHOWN], many=True, context=self.context).data)
+        return Response(MergeAnswer(lifecycle.with_places(merges.of(request.user))[:SHOWN], many=True, context=self.context).data)
 
     @extend_schema(operation_id="create_merge", request=MergeRequest, responses={201: MergeAnswer, **problems(*CHANGE, 409, 413, 429, 507)})
     def post(self, request: Request) -> Response:

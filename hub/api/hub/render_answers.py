@@ -155,7 +155,7 @@ class RenderAnswer(serializers.ModelSerializer):
         return renders.place(render)
 
     def get_waits_for(self, render: Render) -> str:
-        return workers.why_waiting(render) if render.state == RenderState.WANTED else ""
+        return workers.why_waiting(render, self.context.get("workers")) if render.state == RenderState.WANTED else ""
 
     def get_pictures_done(self, render: Render) -> int:
         return sum(shot.picture_id is not None for shot in render.shots.all())  # type: ignore[attr-defined]

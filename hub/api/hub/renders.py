@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from hub.api.hub.render_answers import RenderAnswer, RenderRequest
 from hub.api.hub.views import CHANGE, HubView, OwnView, checked, problems
 from hub.downloads import origin_of
-from inference import renders
+from inference import renders, workers
 from inference.models import Render
 from registry.lifecycle import RenderState
 
@@ -27,7 +27,8 @@ class Renders(OwnView):
     @extend_schema(operation_id="list_renders", responses={200: RenderAnswer(many=True), **problems(401)})
     def get(self, request: Request) -> Response:
         """Your renders, the newest fifty."""
-        return Response(RenderAnswer(renders.of(request.user)[:SHOWN], many=True, context=self.context).data)
+        context = {**self.context, "workers": list(workers.alive())}
+        return Response(RenderAnswer(renders.of(request.user)[:SHOWN], many=True, context=context).data)
 
     @extend_schema(operation_id="create_render", request=RenderRequest, responses={201: RenderAnswer, **problems(*CHANGE, 409, 429)})
     def post(self, request: Request) -> Response:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import translation
 
 from hub import pictures, repopaths
@@ -60,6 +61,18 @@ def also_from(version: Version) -> list[Any]:
     return [told, list(_newest_shots(version).values_list("pk", "picture_id")) if settings.PUBLIC_URL else []]
 
 
+def also_from_each(versions: list[Version]) -> dict[int, list[Any]]:
+    """`also_from` of several, by the version's id, in two queries."""
+    told = dict(PreviewSettings.objects.filter(version__in=versions).values_list("version_id", "prediction"))
+    shots: dict[int, list[Any]] = {version.pk: [] for version in versions}
+    if settings.PUBLIC_URL:
+        numbered = Window(RowNumber(), partition_by="render__version", order_by=["-render_id", "place"])
+        rows = _shots().filter(render__version__in=versions).annotate(number=numbered).filter(number__lte=MAX_LOOKED_AT)
+        for version, *row in rows.order_by("number").values_list("render__version", "pk", "picture_id"):
+            shots[version].append(tuple(row))
+    return {version.pk: [told.get(version.pk), shots[version.pk]] for version in versions}
+
+
 def card_data(version: Version) -> dict[str, Any]:
     """The card's metadata as `cardData` shows it: that of README.md without pictures. No query where entry and tags are loaded."""
     return cards.card_data(version)
@@ -103,8 +116,11 @@ def samples(version: Version) -> list[cards.Sample]:
 
 
 def _newest_shots(version: Version) -> QuerySet[Shot]:
-    shots = pictures.shown_to_all().filter(render__version=version, picture__isnull=False)
-    return shots.order_by("-render_id", "place")[:MAX_LOOKED_AT]
+    return _shots().filter(render__version=version).order_by("-render_id", "place")[:MAX_LOOKED_AT]
+
+
+def _shots() -> QuerySet[Shot]:
+    return pictures.shown_to_all().filter(picture__isnull=False)
 
 
 def _usage(version: Version, placed: list[tuple[str, File]], pipeline: str) -> Usage:

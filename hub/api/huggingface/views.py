@@ -94,7 +94,7 @@ def refs(request: HttpRequest, user: User | None, namespace: str, name: str) -> 
     """`main` and every version as branches, each with its head; the tags that this user may read."""
     entry = find_entry(user, namespace, name)
     versions = list(commits.versions_of(entry, user))
-    heads = {version.pk: trees.head(version, user).sha for version in versions}
+    heads = {pk: commit.sha for pk, commit in trees.heads(versions, user).items()}
     main = commits.main_version(versions)
     branches = [_ref(commits.MAIN, "heads", heads[main.pk])] if main else []
     branches += [_ref(version.branch, "heads", heads[version.pk]) for version in versions]

@@ -94,12 +94,3 @@ def weights(tmp_path: Path) -> Path:
     from tests.tiny import lightning_checkpoint
 
     return lightning_checkpoint(tmp_path / "lantern.ckpt")
-
-
-@pytest.fixture
-def counted_alone(settings: Any) -> None:
-    """A cache of this test alone, empty: the hub counts in it what people do within an hour."""
-    from django.core.cache import cache
-
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counted-alone"}}
-    cache.clear()
