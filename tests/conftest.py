@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
+from tests import between
 from tests.prepared import at_rest  # noqa: F401  (a fixture)
 from tests.servers import live_hub  # noqa: F401  (a fixture)
 
 Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when collectstatic has not run yet
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright keeps an event loop in the test's thread
 FOLDERS = count()
+between.arrange()
 gc.set_threshold(10_000, 10, 50)  # a quarter of all time went into looking, again and again, at what pytest and libraries keep anyway
 
 
