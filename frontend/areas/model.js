@@ -32,7 +32,9 @@ function tabs(list) {
     panel.setAttribute("aria-labelledby", current.id);
     current.setAttribute("aria-controls", panel.id);
   }
-  list.scrollLeft = current.offsetLeft - list.offsetLeft - 16;
+  requestAnimationFrame(() => {
+    list.scrollLeft = current.offsetLeft - list.offsetLeft - 16; // asked now, the whole page would be laid out before it is drawn
+  });
   if (read() === current.id) current.focus({ preventScroll: true });
   list.addEventListener("keydown", (event) => turn(event, links));
 }

@@ -8,12 +8,16 @@ let retry = null;
 let byKey = false;
 let restoring = false;
 
-// --- further pages ---
-const near = new IntersectionObserver((rows) => rows.some((row) => row.isIntersecting) && more(), { rootMargin: "900px 0px" });
+// --- further pages: when the last card comes near from below, or was passed already ---
+const near = new IntersectionObserver((rows) => rows.some((row) => row.isIntersecting) && more(), { rootMargin: "999999px 0px 700px" });
 
 function watch() {
   near.disconnect();
-  if (byId("more-link") && !retry && !restoring) near.observe(byId("more"));
+  const cards = byId("cards");
+  const following = Boolean(byId("more-link")) && !retry;
+  cards?.style.setProperty("--coming", cards.dataset.per);
+  cards?.classList.toggle("holds", following);
+  if (following && !restoring) near.observe(cards.lastElementChild);
 }
 
 function more() {
@@ -115,7 +119,7 @@ for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) 
     retry = elt?.id === "more-link" ? more : () => location.assign(pathInfo?.finalRequestPath ?? location.href);
     (target.id === "cards" ? byId("more") : byId("cards"))?.before(byId("trouble"));
     byId("trouble").hidden = false;
-    near.disconnect();
+    watch();
   });
 }
 document.addEventListener("click", (event) => {

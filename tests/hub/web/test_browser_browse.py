@@ -28,14 +28,22 @@ def shelf() -> None:
     facts.rebuild()
 
 
+SHIFT = """
+window.shift = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shift += entry.value; })).observe({type: "layout-shift"});
+"""
+
+
 @pytest.mark.usefixtures("shelf")
 def test_scrolled_place_is_found_again_after_a_model_was_looked_at(open_page: Any) -> None:
     page = open_page(viewport={"width": 1000, "height": 700})
+    page.add_init_script(SHIFT)
     page.goto("/")
     for _ in range(12):
-        page.mouse.wheel(0, 2500)
+        page.mouse.wheel(0, 900)
         page.wait_for_timeout(120)
     card_at(page, 79).wait_for(state="attached")
+    assert page.evaluate("window.shift") <= 0.05
     assert len(set(page.evaluate("[...document.querySelectorAll('.card')].map((card) => card.dataset.entry)"))) == 80
     card = page.locator(".card", has_text="Lamp 12").first
     card.scroll_into_view_if_needed()
