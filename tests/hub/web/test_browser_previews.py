@@ -97,6 +97,20 @@ def test_without_scripts_a_render_is_looked_at_again_by_hand(
     assert not page.get_by_role("link", name="Look again").count()
 
 
+def test_of_a_long_comparison_three_rows_are_shown_until_all_are_asked_for(open_page: Callable[..., Any], creator: Any) -> None:
+    """Without scripts, by keyboard; and an address that leads to a later row shows it."""
+    lora = published_weights(creator, kind="lora")
+    render = planned(rendered(lora, strengths(5, 64), labels=("strength 0", "strength 0.5", "strength 1"), base=published_weights(creator)))
+    page = open_page(java_script_enabled=False)
+    page.goto(f"/models/{lora.version.entry_id}")
+    rows = page.locator(".compared tbody tr")
+    assert [row.is_visible() for row in rows.all()] == [True] * 3 + [False] * 2
+    page.get_by_role("checkbox", name="Show all 5 rows").press("Space")
+    assert [row.is_visible() for row in rows.all()] == [True] * 5
+    page.goto(f"/models/{lora.version.entry_id}?again=1#shot-{render.shots.last().pk}")
+    assert rows.last.is_visible()
+
+
 def test_galleries_and_recipes_fit_a_phone(open_page: Callable[..., Any], sign_in: Callable[..., None], creator: Any) -> None:
     long = "word" * 60
     lora = published_weights(creator, kind="lora")
