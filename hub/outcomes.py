@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from inference.models import Derivative
 from registry.formats.plaintext import printable
 from registry.models import File
@@ -52,9 +56,13 @@ def warning_of(file: File) -> str:
     if not count:
         return ""
     precision = str(file.recipe.get("precision", ""))
-    instead = "fp32" if precision == "bf16" else "bf16 or fp32"
-    what = "1 value" if count == 1 else f"{count:,} values"
-    return f"{what} became infinite in {precision}: use {instead} instead."
+    instead = "fp32" if precision == "bf16" else _("bf16 or fp32")
+    said = ngettext(
+        "%(n)s value became infinite in %(precision)s: use %(instead)s instead.",
+        "%(n)s values became infinite in %(precision)s: use %(instead)s instead.",
+        count,
+    )
+    return said % {"n": intcomma(count), "precision": precision, "instead": instead}
 
 
 def report_of(file: File) -> dict[str, Any] | None:
@@ -92,11 +100,18 @@ def shown(file: File) -> Shown | None:
 def _compared(found: dict[str, Any]) -> str:
     """ "1,133 tensors equal, 686 rounded, largest error 0.0004 in model.diffusion_model...." """
     equal, rounded = found.get("equal", 0), found.get("rounded", 0)
-    tensors = f"{equal:,} tensor{'' if equal == 1 else 's'}"
     if not rounded:
-        return f"{tensors}, all equal to the source's."
-    worst = f", largest error {_number(found['max_abs_error'])} in {printable(found['worst'])}" if found.get("worst") else ""
-    return f"{tensors} equal, {rounded:,} rounded{worst}."
+        said = ngettext("%(n)s tensor, all equal to the source's.", "%(n)s tensors, all equal to the source's.", equal)
+        return said % {"n": intcomma(equal)}
+    values = {"n": intcomma(equal), "rounded": intcomma(rounded)}
+    if not found.get("worst"):
+        return ngettext("%(n)s tensor equal, %(rounded)s rounded.", "%(n)s tensors equal, %(rounded)s rounded.", equal) % values
+    said = ngettext(
+        "%(n)s tensor equal, %(rounded)s rounded, largest error %(error)s in %(name)s.",
+        "%(n)s tensors equal, %(rounded)s rounded, largest error %(error)s in %(name)s.",
+        equal,
+    )
+    return said % {**values, "error": _number(found["max_abs_error"]), "name": printable(found["worst"])}
 
 
 def _number(error: float) -> str:
@@ -106,16 +121,14 @@ def _number(error: float) -> str:
 
 def _lost(losses: dict[str, Any], compared: dict[str, Any], precision: str) -> Iterable[str]:
     """What happened to single values, a sentence each."""
-    if count := losses.get("overflow"):
-        yield f"{_values(count)} became infinite"
-    if count := losses.get("underflow"):
-        yield f"{_values(count)} too small for {precision} became zero"
     nan = compared.get("nan_kept", 0)
+    if count := losses.get("overflow"):
+        yield ngettext("%(n)s value became infinite", "%(n)s values became infinite", count) % {"n": intcomma(count)}
+    if count := losses.get("underflow"):
+        said = ngettext("%(n)s value too small for %(type)s became zero", "%(n)s values too small for %(type)s became zero", count)
+        yield said % {"n": intcomma(count), "type": precision}
     if nan:
-        yield f"{_values(nan)} {'is' if nan == 1 else 'are'} NaN, as in the source"
+        yield ngettext("%(n)s value is NaN, as in the source", "%(n)s values are NaN, as in the source", nan) % {"n": intcomma(nan)}
     if (other := losses.get("nonfinite", 0) - nan) > 0:
-        yield f"{_values(other)} had been infinite or NaN before"
-
-
-def _values(count: int) -> str:
-    return "1 value" if count == 1 else f"{count:,} values"
+        said = ngettext("%(n)s value had been infinite or NaN before", "%(n)s values had been infinite or NaN before", other)
+        yield said % {"n": intcomma(other)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from babel.messages.pofile import read_po, write_po
 from django.conf import settings
 from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
+
+from hub.fixedsentences import sentences
+from hub.said import CONTEXT
 
 ROOT = Path(settings.BASE_DIR)
 MODULES = ("hub", "registry", "inference", "scanner")
@@ -43,7 +47,15 @@ def messages() -> Catalog:
         place = path.relative_to(ROOT).as_posix()
         for line, text, comments, context in _read(path):
             found.add(text, locations=[(place, line)], auto_comments=comments, context=context)
+    for path, line, text in fixed():
+        found.add(text, locations=[(path.relative_to(ROOT).as_posix(), line)], context=CONTEXT)
     return found
+
+
+@cache
+def fixed() -> tuple[tuple[Path, int, str], ...]:
+    """What plain folders say, as it stands in the sources that this process runs."""
+    return tuple(sentences(ROOT))
 
 
 def _sources() -> Iterator[Path]:

@@ -186,9 +186,9 @@ def _finish(merge: Merge, inputs: list[Input], bound: terms.Terms, blob: Blob, r
     entry = _target(merge) or catalog.create_entry(merge.owner, name=merge.entry_name, kind=Kind.CHECKPOINT, **bound.to_json())
     version = catalog.create_version(
         entry,
-        name=mergewords.title(merge.recipe)[:80],
+        name=mergewords.for_all(mergewords.title, merge.recipe)[:80],
         base_model=_base_model(first),
-        description=mergewords.description(merge.recipe, inputs, bound),
+        description=mergewords.for_all(mergewords.description, merge.recipe, inputs, bound),
     )
     file = File.objects.create(
         version=version,
@@ -198,7 +198,7 @@ def _finish(merge: Merge, inputs: list[Input], bound: terms.Terms, blob: Blob, r
         recipe={"merge": merge.pk, "method": merge.recipe["method"]},
         state=FileState.QUEUED,
     )
-    timeline.mark(file, "received", f"Merged by this hub: {mergewords.sentence(merge.recipe)}")
+    timeline.mark(file, "received", f"Merged by this hub: {mergewords.for_all(mergewords.sentence, merge.recipe)}")
     changes = {"result": file, "entry": entry, "licence": terms.terms_of(entry).to_json(), "outcome": report, "error": "", "error_code": ""}
     lifecycle.advance(merge, MergeState.MADE, done_bytes=F("total_bytes"), **changes)
     lifecycle.born(file)

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from inference.mergeinputs import Input
 from inference.terms import Terms, in_words
 from registry import ratings
 from registry.models import File, Status, Version, Visibility
 
-TITLES = {"weighted_sum": "Weighted sum", "add_difference": "Add difference", "slerp": "Slerp", "no_interpolation": "No interpolation"}
+TITLES = {
+    "weighted_sum": gettext_lazy("Weighted sum"),
+    "add_difference": gettext_lazy("Add difference"),
+    "slerp": gettext_lazy("Slerp"),
+    "no_interpolation": gettext_lazy("No interpolation"),
+}
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
-PRECISIONS = {"fp32": "full precision (fp32)", "fp16": "half precision (fp16)", "bf16": "half precision (bf16)"}
+PRECISIONS = {
+    "fp32": gettext_lazy("full precision (fp32)"),
+    "fp16": gettext_lazy("half precision (fp16)"),
+    "bf16": gettext_lazy("half precision (bf16)"),
+}
 
 
 def label(role: str) -> str:
@@ -25,29 +38,38 @@ def label(role: str) -> str:
 def title(recipe: Mapping[str, Any]) -> str:
     """The method with its multiplier, as the name of a version: "Weighted sum 0.3"."""
     method = str(recipe.get("method", ""))
-    name = TITLES.get(method, method)
+    name = str(TITLES.get(method, method))
     return name if method == "no_interpolation" else f"{name} {float(recipe.get('multiplier', 0)):g}"
 
 
 def sentence(recipe: Mapping[str, Any]) -> str:
     """What was done, in terms of the roles: "0.7 of A and 0.3 of B; stored in half precision (fp16)."."""
+    added = _("LoRA %(number)s added at strength %(strength)s")
     more = [
-        "each block of the UNet by a weight of its own" if recipe.get("blocks") else "",
-        "another VAE in place of its own" if recipe.get("vae") else "",
-        *(f"LoRA {number} added at strength {float(strength):g}" for number, strength in enumerate(recipe.get("loras") or (), start=1)),
-        "some tensors left out by their names" if recipe.get("discard") else "",
-        f"stored in {PRECISIONS[recipe['precision']]}" if recipe.get("precision") in PRECISIONS else "",
+        _("each block of the UNet by a weight of its own") if recipe.get("blocks") else "",
+        _("another VAE in place of its own") if recipe.get("vae") else "",
+        *(added % {"number": number, "strength": f"{float(one):g}"} for number, one in enumerate(recipe.get("loras") or (), start=1)),
+        _("some tensors left out by their names") if recipe.get("discard") else "",
+        _("stored in %(precision)s") % {"precision": PRECISIONS[recipe["precision"]]} if recipe.get("precision") in PRECISIONS else "",
     ]
-    return "; ".join([_formula(recipe), *filter(None, more)]) + "."
+    parts = pgettext("between the parts of a sentence", "; ").join([_formula(recipe), *filter(None, more)])
+    return pgettext("the end of a sentence", "%(parts)s.") % {"parts": parts}
 
 
 def _formula(recipe: Mapping[str, Any]) -> str:
     multiplier = float(recipe.get("multiplier", 0))
-    return {
-        "weighted_sum": f"{1 - multiplier:.6g} of A and {multiplier:g} of B",
-        "add_difference": f"A plus {multiplier:g} of what B has over C",
-        "slerp": f"{multiplier:g} of the way from A to B, along the arc between them",
-    }.get(str(recipe.get("method", "")), "A")
+    formulas = {
+        "weighted_sum": _("%(rest)s of A and %(share)s of B"),
+        "add_difference": _("A plus %(share)s of what B has over C"),
+        "slerp": _("%(share)s of the way from A to B, along the arc between them"),
+    }
+    return formulas.get(str(recipe.get("method", "")), "A") % {"rest": f"{1 - multiplier:.6g}", "share": f"{multiplier:g}"}
+
+
+def for_all(words: Callable[..., str], *given: Any) -> str:
+    """What one of the others says, in the language in which the hub writes what it keeps."""
+    with translation.override(None):
+        return words(*given)
 
 
 def description(recipe: Mapping[str, Any], inputs: Iterable[Input], terms: Terms) -> str:

@@ -165,7 +165,8 @@ def queue(upload: Upload, **changes: object) -> File:
     with transaction.atomic():
         upload.completed_at = timezone.now()
         upload.save(update_fields=["completed_at"])
-        timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {upload.part_count} part{'s' * (upload.part_count != 1)}.")
+        parts = "1 part" if upload.part_count == 1 else f"{upload.part_count} parts"
+        timeline.mark(file, "received", f"{file.size_bytes:,} bytes in {parts}.")
         return lifecycle.advance(file, FileState.QUEUED, **changes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.utils.translation import gettext_lazy
 
 from hub.web.site import cap_of
 from registry import components
@@ -13,7 +14,12 @@ from registry.components import Shared
 from registry.models import File
 
 register = template.Library()
-NAMES = {"unet": "Diffusion model (UNet)", "vae": "VAE", "te": "Text encoder", components.WHOLE: "All tensors"}
+NAMES = {
+    "unet": gettext_lazy("Diffusion model (UNet)"),
+    "vae": gettext_lazy("VAE"),
+    "te": gettext_lazy("Text encoder"),
+    components.WHOLE: gettext_lazy("All tensors"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +37,5 @@ def parts_of(context: dict[str, Any], file: File) -> ShownParts | None:
     if compared is None:
         return None
     user = context["request"].user
-    rows = [(NAMES[shared.part], shared) for shared in components.shared_parts(user, compared, cap_of(user))]
+    rows = [(str(NAMES[shared.part]), shared) for shared in components.shared_parts(user, compared, cap_of(user))]
     return ShownParts(compared, rows) if rows else None

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from markdown_it import MarkdownIt
 
+from hub.said import said
 from registry.formats.plaintext import printable
 
 register = template.Library()
@@ -72,6 +73,9 @@ def verdict_icon(verdict: str) -> str:
 def plain(value: Any, limit: int = 300) -> str:
     """Text that came out of a file: hidden and reordering characters shown as such, cut. Escaping stays the template's."""
     return printable(str(value or ""), int(limit))
+
+
+register.filter("said", said)
 
 
 @register.filter

@@ -14,6 +14,7 @@ from django.utils.timezone import is_aware, make_aware
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from hub.said import said
 from hub.web import access
 from hub.web.forms import BASES, SPDX, EntryForm, VersionForm
 from hub.web.site import back
@@ -74,7 +75,7 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         catalog.publish(version)
     except FormatError as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
     else:
         messages.success(request, _("%(entry)s %(version)s is published.") % {"entry": version.entry.name, "version": version.name})
     return page_of(version)
@@ -92,7 +93,7 @@ def schedule(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         schedules.schedule(version, _moment(request.POST.get("at", "")))
     except catalog.Refused as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
     else:
         messages.success(
             request, _("It will be published on %(moment)s UTC.") % {"moment": date_format(version.publish_at, "DATETIME_FORMAT")}
@@ -120,7 +121,7 @@ def answer(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         catalog.answer(version, request.user, keep=bool(request.POST.get("keep")), **given)  # type: ignore[arg-type]
     except FormatError as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
     else:
         messages.success(
             request, _("Your answer is kept: visitors read it.") if request.POST.get("keep") else _("Changed to what the tensors say.")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import pictures
+from hub.said import said
 from inference import previews
 from registry import saving
 from registry.models import Collected, Collection
@@ -69,7 +70,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
             saving.change(found, given.get("name", ""), public=bool(given.get("public")))
             messages.success(request, _("Saved."))
     except NoSaving as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
     return redirect("collection", pk)
 
 

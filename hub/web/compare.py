@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from hub.said import said
 from hub.web import comparison, differences
 from hub.web.compareforms import FIXED, SceneForm
 from hub.web.comparison import MOST, Cell, Comparison
@@ -26,7 +27,6 @@ from inference.models import MergeInput
 from inference.scenes import Scene
 from registry import queries, search
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 from registry.models import Entry, Version
 
 FOUND = 10
@@ -122,12 +122,12 @@ def ask(request: HttpRequest) -> HttpResponse:
     comparison.fill(shown, request.user, own)
     asked, refused = _request_all(request, shown.rows[0].missing, own)
     if refused and not asked:
-        form.add_error(form.field_of(refused.code), printable(refused.sentence, 600))
+        form.add_error(form.field_of(refused.code), said(refused.sentence, 600))
         return _page(request, shown, form, own, status=400)
     if asked:
         messages.success(request, ngettext("%(n)s picture is asked for.", "%(n)s pictures are asked for.", asked) % {"n": asked})
     if refused:
-        messages.error(request, printable(refused.sentence, 600))
+        messages.error(request, said(refused.sentence, 600))
     return redirect(address_of(shown.versions, None if own.standard and not own.fixed else own) + "#pictures")
 
 
@@ -140,5 +140,5 @@ def _request_all(request: HttpRequest, missing: list[Cell], scene: Scene) -> tup
             renders.request(request.user, **scenes.request_for(scene, version))  # type: ignore[arg-type]
             asked += 1
         except FormatError as refusal:
-            refused = FormatError(refusal.code, _("%(name)s: %(why)s") % {"name": cell.column.name, "why": refusal.sentence})
+            refused = FormatError(refusal.code, _("%(name)s: %(why)s") % {"name": cell.column.name, "why": said(refusal.sentence)})
     return asked, refused

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from hub.said import said
 from hub.web.renderforms import RenderForm
 from inference import renderlimits
 from inference.diffusion import prompts
@@ -17,7 +18,6 @@ from inference.diffusion.samplernames import SAMPLERS
 from inference.previewplans import FIRST_SEED
 from inference.scenes import Scene
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 
 AREA = {"spellcheck": "false"}
 FIXED = ("negative_prompt", "sampler_name", "steps", "cfg_scale", "width", "height", "clip_skip")
@@ -63,7 +63,7 @@ class SceneForm(forms.Form):
             text = renderlimits.clean_prompt(self.cleaned_data[name], name.replace("_", " "))
             prompts.parse(text)
         except FormatError as refusal:
-            raise ValidationError(printable(refusal.sentence, 600)) from None
+            raise ValidationError(said(refusal.sentence, 600)) from None
         if name == "prompt" and not text:
             raise ValidationError(gettext("Write what the pictures are to show."))
         return text

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import merging, outcomes, retrying
+from hub.said import said
 from hub.web import access, detected, filelist, progress, variants
 from hub.web.site import back, cap_of
 from registry import queries
@@ -79,5 +80,5 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         retrying.retry(request.user, file)  # type: ignore[arg-type]
         messages.success(request, _("%(name)s is in the queue again.") % {"name": printable(file.name)})
     except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+        messages.error(request, said(refusal.sentence, 600))
     return HttpResponseRedirect(back(request, f"/file/{pk}"))

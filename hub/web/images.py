@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hub import imagedoor
 from hub.imagemeta import MAX_BYTES
+from hub.said import said
 from hub.web import access
 from registry import images, ratings
 from registry.formats.errors import FormatError
@@ -102,7 +103,7 @@ def _take(request: HttpRequest, version: Version, rating: int) -> tuple[int, lis
             _attach_one(request, version, file, rating)
             taken += 1
         except FormatError as answer:
-            refused.append((printable(file.name or "", 120), printable(answer.sentence, 600)))
+            refused.append((printable(file.name or "", 120), said(answer.sentence, 600)))
     if not files:
         refused.append(("", _("Choose at least one image.")))
     return taken, refused
@@ -151,7 +152,7 @@ def hide(request: HttpRequest, pk: int) -> HttpResponse:
             images.hide(image, request.user, request.POST.get("reason", ""))  # type: ignore[arg-type]
             messages.success(request, _("The image is hidden. Only its uploader, the model's creator and moderators see it."))
     except NoImage as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+        messages.error(request, said(refusal.sentence, 600))
     return redirect("image", pk=image.pk)
 
 
@@ -165,7 +166,7 @@ def rate(request: HttpRequest, pk: int) -> HttpResponse:
             images.rate(image, request.user, form.cleaned_data["rating"])  # type: ignore[arg-type]
             messages.success(request, _("The image has another rating."))
         except NoImage as refusal:
-            messages.error(request, printable(refusal.sentence, 600))
+            messages.error(request, said(refusal.sentence, 600))
     return redirect("image", pk=image.pk)
 
 

@@ -97,10 +97,10 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     return _do(request, pk, merges.retry, _("The merge %(name)s is in the queue again."))
 
 
-def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
+def _do(request: HttpRequest, pk: int, what: Any, done: str) -> HttpResponse:
     """Do something to a merge of this person; anybody else's does not exist."""
     merge = Merge.objects.filter(owner_id=request.user.pk, pk=pk).first()
     if merge is None:
         raise Http404
-    told(request, lambda: what(merge), said % {"name": printable(merge.file_name)})
+    told(request, lambda: what(merge), done % {"name": printable(merge.file_name)})
     return redirect(back(request, "/my/models") if request.POST.get("next") else "my-models")

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hub.said import said
 from hub.web import words
 from hub.web.mergeform import FILES, MergeForm, ids_in
 from hub.web.site import cap_of
@@ -22,7 +23,6 @@ from inference.mergeinputs import NoInput
 from inference.merges import Forecast
 from registry import search
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 from registry.models import Entry, File, Rating, User, Visibility
 
 FOUND = 8
@@ -83,7 +83,7 @@ def page(request: HttpRequest) -> HttpResponse:
                 named = {name: form.cleaned_data[name] for name in ("name", "file_name")}
                 merge = merges.request_merge(user, **form.asked(), **named)
             except FormatError as refusal:
-                form.add_error(form.field_of(refusal), printable(refusal.sentence, 600))
+                form.add_error(form.field_of(refusal), said(refusal.sentence, 600))
             else:
                 return redirect("merge-work", pk=merge.pk)
         return _shown(request, form, request.POST, status=400)
@@ -117,7 +117,7 @@ def _part(request: HttpRequest, role: str, data: Any) -> Part:
         try:
             part.chosen = mergeinputs.find(request.user, role.upper(), pk).file  # type: ignore[arg-type]
         except NoInput as refusal:
-            part.problem = printable(refusal.sentence, 400)
+            part.problem = said(refusal.sentence, 400)
     part.sought = bool(part.text) or data.get("find") == role
     part.found = files_for(request.user, role, part.text, part.chosen) if part.sought else []
     return part
@@ -142,7 +142,7 @@ def outlook_of(user: Any, form: MergeForm) -> Outlook:
     try:
         return Outlook(forecast=merges.foresee(user, **form.asked()))
     except FormatError as refusal:
-        return Outlook(refused=printable(refusal.sentence, 600))
+        return Outlook(refused=said(refusal.sentence, 600))
 
 
 @login_required

@@ -16,6 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from hub import extracting, retrying
+from hub.said import said
 from hub.web import access, reports
 from registry import queries
 from registry.formats.errors import FormatError
@@ -45,7 +46,10 @@ def actions(request: HttpRequest, file: File) -> dict[str, Any]:
         if moderator:
             found["disagreements"] = list(moderation.open_disagreements().filter(blob=blob))
     refusal = releases.why_not(blob, user)
-    found |= {"may_release": refusal is None, "release_refusal": refusal.sentence if refusal and refusal.code == "release:own" else ""}
+    found |= {
+        "may_release": refusal is None,
+        "release_refusal": said(refusal.sentence) if refusal and refusal.code == "release:own" else "",
+    }
     found |= {"may_extract": extracting.why_not(user, file) is None, "extraction": extracting.wanted_from(file)}  # type: ignore[arg-type]
     found["extracted"] = extracting.made_from(file)
     found["may_rescan"] = retrying.why_not_judged_again(user, file) is None  # type: ignore[arg-type]
@@ -154,8 +158,8 @@ def _done(request: HttpRequest, act: Callable[[], str], where: str = "/moderatio
         messages.success(request, printable(act(), 600))
     except FormatError as refusal:
         if getattr(refusal, "status", 0) == 403:
-            raise PermissionDenied(refusal.sentence) from None
-        messages.error(request, printable(refusal.sentence, 600))
+            raise PermissionDenied(said(refusal.sentence)) from None
+        messages.error(request, said(refusal.sentence, 600))
     if request.POST.get("from") == "moderation":
         return redirect("moderation")
     return HttpResponseRedirect(_report_of(request) or where)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest
 
+from hub.said import said
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 
 
-def told(request: HttpRequest, deed: Callable[[], object], said: str) -> None:
+def told(request: HttpRequest, deed: Callable[[], object], done: str) -> None:
     """Do it, and tell that it is done, or the sentence why not. Raises whatever is no FormatError."""
     try:
         deed()
     except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+        messages.error(request, said(refusal.sentence, 600))
     else:
-        messages.success(request, said)
+        messages.success(request, done)

@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hub.said import said
 from hub.web import access, gallery
 from hub.web.gallery import Gallery
 from hub.web.renderforms import PreviewForm
@@ -24,7 +25,6 @@ from inference.previewbases import has_base
 from inference.previews import PreviewStatus
 from registry import queries
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 from registry.lifecycle import RenderState
 from registry.models import Version
 
@@ -106,14 +106,14 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             _planned(request, version)
     except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+        messages.error(request, said(refusal.sentence, 600))
     return _page(version)
 
 
 def _planned(request: HttpRequest, version: Version) -> None:
     plan = previews.want(version)
     if plan.code:
-        messages.error(request, printable(plan.sentence, 600))
+        messages.error(request, said(plan.sentence, 600))
     elif plan.render is not None and plan.render.state == RenderState.MADE:
         messages.success(request, _("These previews are up to date: the same recipe on the same weights gives the same pictures."))
     else:
@@ -142,7 +142,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             previews.configure(version, **form.chosen())
         except FormatError as refusal:
-            form.add_error(form.field_of(refusal.code), printable(refusal.sentence, 600))
+            form.add_error(form.field_of(refusal.code), said(refusal.sentence, 600))
         else:
             messages.success(request, _("Saved. Pictures that this asks for are put into the queue."))
             return _page(version)

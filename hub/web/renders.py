@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from hub.said import said
 from hub.web import access, gallery, imagerecipe
 from hub.web.outcomes import told
 from hub.web.renderforms import RenderForm
@@ -21,7 +22,6 @@ from inference.models import Purpose, Render, Shot
 from inference.renderlimits import NoRender
 from registry import queries
 from registry.formats.errors import FormatError
-from registry.formats.plaintext import printable
 from registry.lifecycle import RenderState
 from registry.models import Version
 
@@ -46,7 +46,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             wanted = renders.request(request.user, **form.wanted())  # type: ignore[arg-type]
         except FormatError as refusal:
-            form.add_error(form.field_of(refusal.code), printable(refusal.sentence, 600))
+            form.add_error(form.field_of(refusal.code), said(refusal.sentence, 600))
         else:
             return redirect("render", pk=wanted.pk)
     context = {"form": form, "version": version, "entry": version.entry}
@@ -135,11 +135,11 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     return _do(request, pk, renders.retry, _("In the queue again."))
 
 
-def _do(request: HttpRequest, pk: int, what: Any, said: str) -> HttpResponse:
+def _do(request: HttpRequest, pk: int, what: Any, done: str) -> HttpResponse:
     found = _find(request, pk)
     if not renders.may_change(request.user, found):
         raise Http404
-    told(request, lambda: what(found), said)
+    told(request, lambda: what(found), done)
     return redirect(back(request, reverse("render", args=[pk])) if request.POST.get("next") else reverse("render", args=[pk]))
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub import pace
+from hub.said import said
 from registry import queries, reports
 from registry.models import Rating, Report, ReportReason
 from registry.reports import NoReport, Thing
@@ -58,7 +59,7 @@ def _told(request: HttpRequest, thing: Thing, form: ReportForm) -> bool:
     try:
         reports.report(member, thing, **form.cleaned_data)
     except NoReport as refusal:
-        form.add_error(None, refusal.sentence)
+        form.add_error(None, said(refusal.sentence))
         return False
     messages.success(request, _("Thank you. A moderator will look at it."))
     return True
@@ -90,8 +91,8 @@ def decide(request: HttpRequest, about: str, pk: int) -> HttpResponse:
         messages.success(request, _("Decided. Whom it concerns reads it. Reports closed: %(count)s.") % {"count": count})
     except NoReport as refusal:
         if refusal.status == 403:
-            raise PermissionDenied(refusal.sentence) from None
-        messages.error(request, refusal.sentence)
+            raise PermissionDenied(said(refusal.sentence)) from None
+        messages.error(request, said(refusal.sentence))
     return redirect("/moderation#reports")
 
 
@@ -106,7 +107,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
         reports.take_back(user, row)
         messages.success(request, _("The removal is taken back."))
     except NoReport as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
     return redirect("/moderation#reports")
 
 

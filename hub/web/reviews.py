@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hub import pace
+from hub.said import said
 from hub.web import access
 from hub.web.imagepage import Tile
 from registry import queries, reviews
@@ -196,6 +197,6 @@ def _act(request: HttpRequest, pk: int, act: Any) -> HttpResponse:
         messages.success(request, _("Done."))
     except reviews.NoReview as refusal:
         if refusal.status == 403:
-            raise PermissionDenied(refusal.sentence) from None
-        messages.error(request, refusal.sentence)
+            raise PermissionDenied(said(refusal.sentence)) from None
+        messages.error(request, said(refusal.sentence))
     return redirect(f"/model-versions/{review.version_id}/reviews#review-{pk}")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from hub import pace
+from hub.said import said
 from hub.web import access
 from hub.web.site import back
 from registry import queries, saving
@@ -38,7 +39,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         messages.success(request, _kept(user, entry, request))
     except NoSaving as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, said(refusal.sentence))
         return redirect("save", pk)
     return HttpResponseRedirect(back(request, f"/models/{pk}/save"))
 
@@ -92,7 +93,7 @@ def mine(request: HttpRequest) -> HttpResponse:
         try:
             made = saving.create(user, request.POST.get("name", ""), public=bool(request.POST.get("public")))
         except NoSaving as refusal:
-            messages.error(request, refusal.sentence)
+            messages.error(request, said(refusal.sentence))
             return redirect("my-saved")
         return redirect("collection", made.pk)
     context = {

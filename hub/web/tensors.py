@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from hub import compatible
+from hub.said import said
 from hub.web import access
 from hub.web.site import cap_of
 from registry import panel, queries
@@ -95,7 +96,7 @@ def _panel(request: HttpRequest, file: File) -> dict[str, Any]:
     try:
         found = panel.of_file(file)
     except panel.TooMany as refusal:
-        return {"panel": None, "sentence": refusal.sentence}
+        return {"panel": None, "sentence": said(refusal.sentence)}
     except (OSError, BotoCoreError, ClientError):
         return {"panel": None, "sentence": _("The store of this file does not answer just now. Try again in a moment.")}
     if found is None:

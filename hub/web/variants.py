@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from hub import variants
+from hub.said import said
 from hub.variants import Asked, Offered
 from hub.web import access, words
 from inference.weights.recipe import KEEPS, PRECISIONS, Recipe
@@ -40,15 +41,15 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
             raise FormatError("variants:choose", _("Choose one of the variants in the list."))
         messages.success(request, printable(_said(variants.ask(request.user, file, Recipe(keep, precision))), 600))  # type: ignore[arg-type]
     except FormatError as refusal:
-        messages.error(request, printable(refusal.sentence, 600))
+        messages.error(request, said(refusal.sentence, 600))
     return HttpResponseRedirect(f"/file/{pk}")
 
 
 def _said(asked: Asked) -> str:
     kind = words.recipe(asked.recipe.to_json())
     if asked.new:
-        said = _("The variant with %(kind)s is being made. It is checked like any other file before it can be downloaded.")
-        return said % {"kind": kind}
+        made = _("The variant with %(kind)s is being made. It is checked like any other file before it can be downloaded.")
+        return made % {"kind": kind}
     if asked.file is not None:
         return _("%(name)s holds these tensors already.") % {"name": asked.file.name}
     return _("The variant with %(kind)s is under way already.") % {"kind": kind}
