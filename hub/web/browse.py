@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -19,6 +18,7 @@ from hub import pictures
 from hub.web import art
 from hub.web.filters import Filters
 from inference import previews
+from inference.models import Picture
 from registry import queries
 from registry.formats.plaintext import printable
 from registry.identify.agreement import agrees
@@ -57,34 +57,80 @@ ORDERS = {
 }
 
 
-@dataclass(slots=True)
-class Card:
-    """One model in the grid, as its template writes it; numbers that nobody reads are text.
+class Card(NamedTuple):
+    """One model in the grid: what the database says of it, and by properties what its template writes. Equal cards look the same."""
 
-    `proof` is "yes" where tensors prove the base, "no" where they contradict it.
-    """
-
-    pk: str
-    version_id: str
-    name: str
+    pk: int
+    title: str
     slug: str
-    kind: str
+    made_as: str
     owner: str
-    address: str
-    base: str
-    proof: str
-    family: str
-    level: str
-    rating: str
+    rated: int
     downloads: int
-    size_bytes: int
+    version: int | None
+    file: int | None
+    trigger_words: tuple[str, ...]
+    size_known: int
+    declared: str
+    proved: str
     scan: str
-    download: str
-    words: str
     veiled: bool
-    cover: str
-    cover_alt: str = ""
-    drawn: bool = True
+    picture: str = ""
+    picture_shows: str = ""
+
+    @property
+    def name(self) -> str:
+        return printable(self.title, MAX_NAME)
+
+    @property
+    def kind(self) -> str:
+        return str(Kind(self.made_as).label)
+
+    @property
+    def address(self) -> str:
+        return reverse("model", args=[self.owner, self.slug])
+
+    @property
+    def base(self) -> str:
+        return printable(self.declared, MAX_NAME)
+
+    @property
+    def family(self) -> str:
+        return printable(self.proved, MAX_NAME)
+
+    @property
+    def proof(self) -> str:
+        """ "yes" where tensors prove the base, "no" where they contradict it."""
+        return {True: "yes", False: "no", None: ""}[agrees(self.declared, {"family": self.proved})]
+
+    @property
+    def rating(self) -> str:
+        """In words; "" for what anybody may see."""
+        return Rating(self.rated).label if self.rated > Rating.PG else ""
+
+    @property
+    def size_bytes(self) -> int:
+        return 0 if self.size_known == UNKNOWN_SIZE else self.size_known
+
+    @property
+    def download(self) -> str:
+        return f"/api/download/models/{self.version}?fileId={self.file}" if self.file else ""
+
+    @property
+    def words(self) -> str:
+        return printable(", ".join(self.trigger_words), MAX_WORDS) if self.trigger_words else ""
+
+    @property
+    def drawn(self) -> bool:
+        return not self.picture
+
+    @property
+    def cover(self) -> str:
+        return self.picture or art.address(self.made_as, self.slug)
+
+    @property
+    def cover_alt(self) -> str:
+        return printable(self.picture_shows, 160)
 
 
 @dataclass
@@ -106,10 +152,7 @@ def page(filters: Filters, sight: Sight, rows: int = 0) -> Page:
     fields = READ if order.field in READ else (*READ, order.field)
     rows_read = list(found.values(*fields)[: count + 1])
     more, rows_read = len(rows_read) > count, rows_read[:count]
-    kinds = {kind.value: str(kind.label) for kind in Kind}
-    cards = [card(row, kinds, veiled=sight.blurs(row["rating"])) for row in rows_read]
-    add_covers(cards)
-    return Page(cards, _encode(order, rows_read[-1]) if more else "")
+    return Page(_cards(rows_read, sight), _encode(order, rows_read[-1]) if more else "")
 
 
 def _matching(filters: Filters, cap: int) -> QuerySet[Entry]:
@@ -173,37 +216,17 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= UNKNOWN_SIZE
 
 
-def card(row: dict[str, Any], kinds: dict[str, str], *, veiled: bool) -> Card:
-    """A card of a row of `READ`; `kinds` are words for them."""
-    base, family, rating = row["facts__base"], row["facts__family"], row["rating"]
-    version, file, size, words = (row[f"facts__{name}"] for name in ("version", "file", "size_bytes", "version__trigger_words"))
-    return Card(
-        pk=str(row["pk"]),
-        version_id=str(version or ""),
-        name=printable(row["name"], MAX_NAME),
-        slug=row["slug"],
-        kind=kinds[row["kind"]],
-        owner=row["owner__username"],
-        address=reverse("model", args=[row["owner__username"], row["slug"]]),
-        base=printable(base, MAX_NAME),
-        proof={True: "yes", False: "no", None: ""}[agrees(base, {"family": family})],
-        family=printable(family, MAX_NAME),
-        level=str(rating),
-        rating=Rating(rating).label if rating > Rating.PG else "",
-        downloads=row["download_count"],
-        size_bytes=0 if size == UNKNOWN_SIZE else size,
-        scan=row["facts__scan"],
-        download=f"/api/download/models/{version}?fileId={file}" if file else "",
-        words=printable(", ".join(words), MAX_WORDS) if words else "",
-        veiled=veiled,
-        cover=art.address(row["kind"], row["slug"]),
-    )
+def _cards(rows: list[dict[str, Any]], sight: Sight) -> list[Card]:
+    """Cards of rows of `READ`, with the picture that stands for their version. One query for all pictures."""
+    covers = previews.covers([row["facts__version"] for row in rows if row["facts__version"]])
+    return [_card(row, sight.blurs(row["rating"]), covers.get(row["facts__version"])) for row in rows]
 
 
-def add_covers(cards: Iterable[Card]) -> None:
-    """Give cards the picture that stands for their version; those without keep the drawn art. One query for all."""
-    versions = {int(card.version_id): card for card in cards if card.version_id}
-    for pk, picture in previews.covers(versions).items():
-        shown = versions[pk]
-        shown.cover, *_ = pictures.small(picture, f"{shown.slug}-{picture.seed}")
-        shown.cover_alt, shown.drawn = printable(str(picture.meta.get("prompt") or ""), 160), False
+def _card(row: dict[str, Any], veiled: bool, cover: Picture | None) -> Card:
+    said = ("facts__size_bytes", "facts__base", "facts__family", "facts__scan")
+    read = ("pk", "name", "slug", "kind", "owner__username", "rating", "download_count", "facts__version", "facts__file")
+    card = Card(*(row[name] for name in read), tuple(row["facts__version__trigger_words"] or ()), *(row[name] for name in said), veiled)
+    if cover is None:
+        return card
+    path, *_ = pictures.small(cover, f"{card.slug}-{cover.seed}")
+    return card._replace(picture=path, picture_shows=str(cover.meta.get("prompt") or ""))

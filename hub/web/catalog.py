@@ -28,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
     sight, htmx = ratings.sight_of(request.user), getattr(request, "htmx", None)
     if htmx and htmx.target == "cards":
         shown = browse.page(filters, sight, _rows(request))
-        response = render(request, "catalog/more.html", _cards(filters, shown) | {"later": True})
+        response = render(request, "catalog/more.html", _cards(filters, shown))
     else:
         response = render(request, "catalog/home.html", _whole(request, filters, sight, checkpoint))
     patch_vary_headers(response, ["HX-Request", "HX-Target"])  # one address, two answers: no cache may give one for the other

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from hub.templatetags import cards
 from hub.web import facets
 from hub.web.filters import Filters
 from registry import catalog
@@ -179,8 +180,8 @@ def test_card_says_what_the_tensors_say_of_the_base_model(client: Client) -> Non
     publish("Proved", detected={"family": "SD 1.x"})
     publish("Contradicted", detected={"family": "SDXL"})
     publish("Silent")
-    cards = {card.name: card for card in client.get("/").context["page"].cards}
-    assert {name: card.proof for name, card in cards.items()} == {"Proved": "yes", "Contradicted": "no", "Silent": ""}
+    found = {card.name: card for card in client.get("/").context["page"].cards}
+    assert {name: card.proof for name, card in found.items()} == {"Proved": "yes", "Contradicted": "no", "Silent": ""}
     assert "SD 1.5 / SDXL" in client.get("/?q=contradicted").content.decode()
 
 
@@ -192,6 +193,18 @@ def test_card_carries_what_keys_and_the_tray_need(client: Client) -> None:
     assert f'data-download="/api/download/models/{version.pk}?fileId={file.pk}"' in unescape(text)
     assert 'data-words="lmp, say &quot;&lt;hi&gt;&quot;"' in text
     assert f'data-compare="{version.pk}" data-compare-name="Lamp"' in text
+
+
+def test_a_kept_drawing_is_of_these_values_and_this_language(client: Client) -> None:
+    version = publish("Lamp", words=("lmp",))
+    for _ in range(2):
+        assert 'data-words="lmp"' in client.get("/").content.decode()
+    kept = cards._drawn.cache_info()
+    assert kept.hits
+    Entry.objects.filter(pk=version.entry_id).update(download_count=4321)
+    assert "4,321" in client.get("/").content.decode()
+    assert "已扫描" in client.get("/", headers={"accept-language": "zh-hans"}).content.decode()
+    assert cards._drawn.cache_info().misses == kept.misses + 2
 
 
 def test_large_counts_are_believed_for_a_while_and_hold_nothing_private(client: Client, monkeypatch: Any) -> None:
