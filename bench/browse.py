@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import catalogue, ground, house, turns
 
-BARE = "/bare/list"
+BARE = "/bare/list/rated"
 FRONT = "/api/v1/models?limit=50"
 TARGET = 2.0
 OTHERS = ("&sort=Newest", "&types=Checkpoint", "&baseModels=SD%201.5&sort=Newest", "&tag=tag%207", "&query=lanterns&sort=Newest")

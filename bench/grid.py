@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import catalogue, ground, house, turns
 
-BARE = "/bare/list"
+BARE = "/bare/list/newest"
 FRONT = "/?per=50"
 TARGET = 4.0
 FILTERS = (

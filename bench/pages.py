@@ -16,7 +16,7 @@ from bench import browser, catalogue, ground, house, turns
 
 SIZE = {"width": 1366, "height": 768}
 GRID = "/?per=50"
-BARE = "/bare/list"
+BARE = "/bare/list/newest"
 MAX_SCRIPTS, MAX_SHIFT, MAX_BLOCKED_MS, MAX_HEAP, MAX_GRID = 60_000, 0.05, 150.0, 10_000_000, 4.0
 PASSWORD = "only-for-the-bench-7"  # noqa: S105
 MET = """(() => {

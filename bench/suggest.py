@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bench import catalogue, ground, house, turns
 
 TARGET_MS = 100.0
-BARE = "/bare/list"
+BARE = "/bare/list/newest"
 ONSETS = "b,br,c,ch,d,dr,f,fl,g,gl,h,j,k,l,m,n,p,pr,qu,r,s,sh,st,t,tr,v,w,z"
 VOWELS, CODAS = "aeiou", ",n,r,l,s,x,mp"
 BATCH = 1000
