@@ -10,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from hub.services import chromium, debian, ports
 from hub.services.console import say
 from hub.services.environment import hub_environment
-from hub.services.folders import DataFolder
+from hub.services.folders import ROOT, DataFolder
 from hub.services.launcher import Stopped, asked_to_stop
 from hub.services.options import UpOptions
 from hub.services.postgres import Postgres
@@ -32,6 +32,8 @@ CHECKS = {
     "mypy": [PYTHON, "-m", "mypy"],
     "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
 }
+COLLECT = {"collection": [PYTHON, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider"]}
+"""Finds every test once before two processes do: what nobody has imported yet, libraries and all, would be compiled in both of them."""
 WHOLE = ["-p", "tests.lanes", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 """Everything runs in two processes, a file of tests in one of them and in order: browser tests are to stay last."""
 PYTEST_SECONDS_TO_END = 10.0
@@ -53,6 +55,39 @@ def run(name: str, command: list[str], environment: dict[str, str]) -> int:
             process.kill()
             process.wait()
         raise
+
+
+def run_together(commands: dict[str, list[str]], environment: dict[str, str]) -> dict[str, int]:
+    """Run them all at once, then show what each said, in their order; the exit statuses of those that failed. On a stop they are killed."""
+    with ExitStack() as stack:
+        started = []
+        for name, command in commands.items():
+            said = stack.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, **leashed(name, environment))
+            stack.callback(_end, process)
+            started.append((name, process, said))
+        failed = {}
+        for name, process, said in started:
+            status = process.wait()
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+            say(name)
+            print(words if status or name not in COLLECT else "", end="", flush=True)
+            if status:
+                failed[name] = status
+        return failed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def never_ran() -> bool:
+    """Whether no test was ever collected in this checkout: pytest leaves the tests there as it compiled them."""
+    return not (ROOT / "tests" / "__pycache__").exists()
 
 
 class Stores:
@@ -107,11 +142,8 @@ def test(arguments: list[str]) -> int:
         with stores() as services:
             services.start()
             environment = {**services.environment(), **({"CHROMIUM": browser} if browser else {})}
-            for name, command in ({} if arguments else CHECKS).items():
-                say(name)
-                status = run(name, command, environment)
-                if status:
-                    failed[name] = status
+            if not arguments:
+                failed = run_together({**CHECKS, **(COLLECT if never_ran() else {})}, environment)
             services.finish()
             say("pytest")
             status = run("pytest", [PYTHON, "-m", "pytest", *(arguments or WHOLE)], environment)
