@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from hub.web import mergeloras
 from hub.web.forms import LineField
 from inference.weights.merging.discard import MAX_PATTERN
 from inference.weights.merging.recipe import BLOCK_COUNTS, LARGEST, ROLES
@@ -29,7 +30,7 @@ SENTENCES = {
     "weighted_sum": _("A mixture: at 0 all A, at 1 all B, at 0.5 the mean of both. The usual choice to blend two styles."),
     "add_difference": _("What B has learnt beyond C is added to A. Take as C the model that B was trained from, to move a skill."),
     "slerp": _("As a weighted sum, but along an arc instead of a line, so that the middle does not grow flat and dull."),
-    "no_interpolation": _("A alone, unmixed: to put in another VAE or to store it in another precision."),
+    "no_interpolation": _("A alone, unmixed: to put in another VAE, to bake in LoRAs, or to store it in another precision."),
 }
 PRECISIONS = [
     ("keep", _("As the inputs")),
@@ -55,6 +56,7 @@ class MergeForm(forms.Form):
     """Which files by id, how, and where the result goes. A model that the method does not take is left alone, so that nothing is lost."""
 
     a, b, c, vae = _file(_("Model A")), _file(_("Model B")), _file(_("Model C")), _file(_("Another VAE"))
+    lora = mergeloras.LorasField(label=_("LoRAs to bake in"), required=False)
     method = forms.ChoiceField(label=_("Method"), choices=METHODS, initial="weighted_sum", widget=forms.RadioSelect)
     multiplier = forms.FloatField(
         label=_("Multiplier"), min_value=-LARGEST, max_value=LARGEST, initial=0.5, widget=forms.NumberInput(attrs={"step": "0.05"})
@@ -126,8 +128,10 @@ class MergeForm(forms.Form):
             "precision": data["precision"],
             "blocks": [] if data["method"] == "no_interpolation" else data["block_weights"],
             "vae": "vae" in files,
+            "loras": [strength for _pk, strength in data["lora"]],
             "discard": data["discard"],
         }
+        files |= {f"lora{number}": pk for number, (pk, _strength) in enumerate(data["lora"])}
         return {"recipe": recipe, "files": files, "entry": self.entries.get(data["entry"]) if data.get("entry") else None}
 
     def field_of(self, refusal: Any) -> str | None:

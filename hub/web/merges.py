@@ -82,7 +82,10 @@ def again_query(merge: Merge) -> str:
     files = {row.role: row.file_id for row in merge.inputs.all() if row.file_id and row.role in FILES}
     named = {name: recipe[name] for name in ("method", "multiplier", "precision", "discard") if recipe.get(name) not in (None, "")}
     blocks = {"block_weights": ", ".join(f"{weight:g}" for weight in recipe["blocks"])} if recipe.get("blocks") else {}
-    return urlencode({**files, **named, **blocks})
+    strengths = {f"lora{number}": strength for number, strength in enumerate(recipe.get("loras") or ())}
+    baked = [(row.file_id, strengths[row.role]) for row in merge.inputs.all() if row.file_id and row.role in strengths]
+    loras = {"lora": [pk for pk, _strength in baked], **{f"lora_{pk}": f"{strength:g}" for pk, strength in baked}}
+    return urlencode({**files, **named, **blocks, **loras}, doseq=True)
 
 
 @login_required

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hub.said import said
-from hub.web import words
+from hub.web import mergeloras, words
 from hub.web.mergeform import FILES, MergeForm, ids_in
+from hub.web.mergeloras import Chosen
 from hub.web.site import cap_of
 from inference import mergeinputs, merges, mergewords
 from inference.mergeinputs import NoInput
@@ -27,7 +28,7 @@ from registry.models import Entry, File, Rating, User, Visibility
 
 FOUND = 8
 MAX_WORDS = 100
-KINDS = {"vae": ("vae",)}
+KINDS = {"vae": ("vae",), "lora": ("lora",)}
 MODELS = ("checkpoint", "unet")
 
 
@@ -43,6 +44,16 @@ class Part:
     text: str = ""
     sought: bool = False
     found: list[File] = field(default_factory=list)
+
+
+@dataclass
+class Loras:
+    """The LoRAs to bake in: those that are chosen, then what a search found."""
+
+    rows: list[Chosen]
+    text: str = ""
+    sought: bool = False
+    found: int = 0
 
 
 @dataclass
@@ -94,14 +105,38 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def _shown(request: HttpRequest, form: MergeForm, data: Any, status: int = 200) -> HttpResponse:
     parts = [_part(request, role, data) for role in FILES]
-    asked = MergeForm({**_defaults(), **data.dict()}, user=request.user)  # type: ignore[arg-type]
+    asked = MergeForm(_with_defaults(data), user=request.user)  # type: ignore[arg-type]
     begun = any(part.chosen for part in parts)
-    context = {"form": form, "parts": parts[:3], "vae": parts[3], "outlook": outlook_of(request.user, asked) if begun else Outlook()}
+    outlook = outlook_of(request.user, asked) if begun else Outlook()
+    context = {"form": form, "parts": parts[:3], "vae": parts[3], "loras": _loras(request, data), "outlook": outlook}
     return render(request, "merge/page.html", context, status=status)
 
 
-def _defaults() -> dict[str, Any]:
-    return {name: one.initial for name, one in MergeForm.base_fields.items() if one.initial is not None}
+def _with_defaults(data: QueryDict) -> QueryDict:
+    """What was named, and of the rest what the form begins with."""
+    full = data.copy()
+    for name, field_ in MergeForm.base_fields.items():
+        if field_.initial is not None:
+            full.setdefault(name, str(field_.initial))
+    return full
+
+
+def _loras(request: HttpRequest, data: QueryDict) -> Loras:
+    """Of what was found those that are not chosen already, each with the strength that was typed beside it."""
+    user: Any = request.user
+    rows = mergeloras.chosen(user, data)
+    text = _typed(data, mergeloras.ROLE)
+    loras = Loras(rows, text, sought=bool(text) or data.get("find") == mergeloras.ROLE)
+    if loras.sought:
+        known = {one.pk for one in rows}
+        found = files_for(user, mergeloras.ROLE, text)
+        loras.found = len(found)
+        loras.rows = rows + [Chosen(file.pk, mergeloras.strength_in(data, file.pk), file=file) for file in found if file.pk not in known]
+    return loras
+
+
+def _typed(data: QueryDict, role: str) -> str:
+    return str(data.get(f"q_{role}", "")).replace("\x00", "").strip()[:MAX_WORDS]
 
 
 def _part(request: HttpRequest, role: str, data: Any) -> Part:
@@ -111,7 +146,7 @@ def _part(request: HttpRequest, role: str, data: Any) -> Part:
         "c": (_("Model C"), _("What B was made from. Only what B has beyond C is added.")),
         "vae": (_("Another VAE"), _("Takes the place of A's. Leave it out to keep A's own.")),
     }
-    part = Part(role, *labels[role], text=str(data.get(f"q_{role}", "")).replace("\x00", "").strip()[:MAX_WORDS])
+    part = Part(role, *labels[role], text=_typed(data, role))
     pk = ids_in(data).get(role)
     if pk is not None:
         try:
@@ -159,5 +194,7 @@ def check(request: HttpRequest) -> HttpResponse:
 def files(request: HttpRequest) -> HttpResponse:
     """The files of one role, alone, while somebody types."""
     role = request.GET.get("role", "")
+    if role == mergeloras.ROLE:
+        return render(request, "merge/lora_choices.html", {"loras": _loras(request, request.GET)})
     part = _part(request, role if role in FILES else "a", request.GET)
     return render(request, "merge/choices.html", {"part": part})

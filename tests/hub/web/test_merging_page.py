@@ -11,9 +11,11 @@ from django.test import Client
 
 from inference.models import Merge
 from registry.models import Entry, File
+from samples.layout import TINY
 from tests.hub.web.test_preview_pages import signed_in
 from tests.intake import drain
-from tests.merges import checkpoint, wanted, worked
+from tests.merges import checkpoint, ready, wanted, worked
+from tests.tiny import lora_safetensors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,6 +101,47 @@ def test_the_licence_that_results_is_the_strictest(ada: Client, a: File, b: File
     text = send(ada, 200, "/merge/check", a=a.pk, b=b.pk)
     assert "Name the creator when you use it" in text
     assert "CC-BY-4.0" in text
+
+
+@pytest.fixture
+def lora(stranger: Any, tmp_path: Path) -> File:
+    path = lora_safetensors(tmp_path / "glow.safetensors", width=TINY.unet[0], context=TINY.clip, metadata={})
+    return ready(stranger, path, name="Glow <i>lantern", kind="lora")
+
+
+def test_loras_are_searched_ticked_and_baked_in_with_their_strength(ada: Client, a: File, lora: File) -> None:
+    part = ada.get("/merge/files", {"role": "lora", "q_lora": "glow", f"lora_{lora.pk}": "0.4"}).content.decode()
+    assert f'name="lora" value="{lora.pk}">' in part
+    assert f'name="lora_{lora.pk}" value="0.4"' in part
+    assert "Glow &lt;i&gt;lantern" in part
+    asked = {"a": a.pk, "method": "no_interpolation", "lora": lora.pk, f"lora_{lora.pk}": "0.4"}
+    text = told(ada, **asked)
+    assert f'name="lora" value="{lora.pk}" checked' in text
+    assert "LoRA 1 added at strength 0.4" in text
+    send(ada, 302, make="1", name="Baked", **asked)
+    merge = Merge.objects.get()
+    assert (merge.recipe["loras"], [row.role for row in merge.inputs.all()]) == ([0.4], ["a", "lora0"])
+    Merge.objects.update(state="failed")
+    page = ada.get(f"/my/merges/{merge.pk}").content.decode()
+    assert f"lora={lora.pk}&amp;lora_{lora.pk}=0.4" in page, "the way back to the form keeps them"
+    assert "Glow &lt;i&gt;lantern" in page
+
+
+def test_loras_that_cannot_be_baked_in_are_refused_with_the_reason(ada: Client, a: File, b: File, lora: File, tmp_path: Path) -> None:
+    asked = {"a": a.pk, "method": "no_interpolation"}
+    other = ready(a.version.entry.owner, lora_safetensors(tmp_path / "wide.safetensors", metadata={}), name="Wide", kind="lora")
+    assert 'data-outlook="refused"' in send(ada, 200, "/merge/check", lora=other.pk, **asked)
+    assert 'data-outlook="refused"' in send(ada, 200, "/merge/check", lora=b.pk, **asked), "a checkpoint is no LoRA"
+    assert "is a number from -10 to 10" in send(ada, 200, "/merge/check", **{"lora": lora.pk, f"lora_{lora.pk}": "nan"}, **asked)
+    assert "At most 16 LoRAs" in send(ada, 200, "/merge/check", lora=list(range(1, 40)), **asked)
+    Entry.objects.filter(pk=lora.version.entry_id).update(allow_no_credit=False)
+    assert "Name the creator when you use it" in send(ada, 200, "/merge/check", lora=lora.pk, **asked), "its licence counts"
+    Entry.objects.filter(pk=lora.version.entry_id).update(allow_derivatives=False)
+    assert "does not allow merges of it" in send(ada, 200, "/merge/check", lora=lora.pk, **asked)
+    Entry.objects.filter(pk=lora.version.entry_id).update(visibility="private")
+    hidden, missing = (told(ada, lora=pk).partition('id="choices-lora"')[2].partition("</div>")[0] for pk in (lora.pk, 987654))
+    assert hidden == missing
+    assert "no such file" in hidden
 
 
 def test_bad_input_keeps_everything(ada: Client, a: File, b: File) -> None:
