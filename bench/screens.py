@@ -20,7 +20,7 @@ from typing import Any
 import requests
 from PIL import Image
 
-from bench import browser, house
+from bench import browser, house, screens_left
 from bench.ground import ROOT
 
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
@@ -29,6 +29,7 @@ TALLEST = 2600
 QUALITY = 82
 START_SECONDS, SAMPLES_SECONDS = 600, 900
 MEMBER, WORD = "studio", "a-long-word-for-pictures-7"
+GUIDES = ("checkpoints", "base-models", "formats", "add-ons", "merging", "pickles")
 MODEL = "/weighhouse/paper-shapes"
 BOTH = ("light", "dark")
 
@@ -92,7 +93,7 @@ def shoot(url: str, password: str, out: Path) -> None:
         people = {who: chromium.new_context(base_url=url, viewport=WIDE) for who in ("visitor", "member", "admin")}
         sign_up(people["member"].new_page())
         sign_in(people["admin"].new_page(), "admin", password)
-        found = left(people["member"].new_page(), url)
+        found = screens_left.left(people["member"].new_page(), url)
         for who, pages in listed(url, found).items():
             page = people[who].new_page()
             for name, address in pages:
@@ -121,41 +122,6 @@ def sign_in(page: Any, name: str, password: str) -> None:
     page.wait_for_url(lambda address: "/login" not in address)
 
 
-def left(page: Any, url: str) -> dict[str, str]:
-    """What a member does: reviews a model, attaches a picture, keeps a model, begins an upload. Ids of what came of it."""
-    models = {one["name"]: one for one in requests.get(f"{url}/api/v1/models?limit=50", timeout=60).json()["items"]}
-    base, style = models["Paper Shapes"]["modelVersions"][0], models["Neon Shapes"]["modelVersions"][0]
-    found = {
-        "base": str(base["id"]),
-        "style": str(style["id"]),
-        "file": str(base["files"][0]["id"]),
-        "model": str(models["Paper Shapes"]["id"]),
-    }
-    found["merge"] = str(models["Half Lit"]["modelVersions"][0]["id"])
-    page.goto(f"/model-versions/{found['base']}/reviews")
-    if page.locator("textarea[name=text]").count():
-        page.locator("input[name=up][value=yes], input[name=thumb][value=up], input[type=radio]").first.check()
-        page.fill("textarea[name=text]", "Clean shapes, and it does what the prompt says. CFG 5 is right.")
-        page.locator("form:has(textarea[name=text]) button[type=submit], form:has(textarea[name=text]) button").first.click()
-        page.wait_for_load_state()
-    image(page, url, found)
-    return found
-
-
-def image(page: Any, url: str, found: dict[str, str]) -> None:
-    """One of the hub's own pictures, attached as a member's."""
-    listed = requests.get(f"{url}/api/v1/images?modelVersionId={found['base']}&limit=3", timeout=60).json()["items"]
-    data = requests.get(listed[0]["url"], timeout=60).content
-    page.goto(f"/model-versions/{found['base']}/images")
-    page.set_input_files("input[type=file]", {"name": "a-shape.png", "mimeType": "image/png", "buffer": data})
-    page.locator("form:has(input[type=file]) button[type=submit], form:has(input[type=file]) button").last.click()
-    page.wait_for_timeout(8000)
-    page.goto(MODEL)
-    link = page.locator("a[href^='/images/']").first
-    if link.count():
-        found["image"] = (link.get_attribute("href") or "").split("?")[0]
-
-
 def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
     """Every page by who looks at it."""
     version, file = found["base"], found["file"]
@@ -174,11 +140,15 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
         ("verify", f"/verify?file={file}"),
         ("works-with", "/works"),
         ("guides", "/guides"),
-        ("guide-formats", "/guides/formats"),
+        *((f"guide-{slug}", f"/guides/{slug}") for slug in GUIDES),
+        ("gallery", f"/models/{found['model']}/gallery"),
+        ("picture", found["picture"]),
         ("about", "/about"),
         ("glossary", "/about/scanning"),
         ("api", "/api/hub/docs/"),
         ("sign-in", "/accounts/login/"),
+        ("sign-up", "/accounts/signup/"),
+        ("password-forgotten", "/accounts/password/reset/"),
         ("not-found", "/nobody/nothing"),
         ("model-chinese", MODEL),
         ("grid-chinese", "/"),
@@ -186,6 +156,20 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
     member = [
         ("merge", f"/merge?a={file}"),
         ("upload", "/upload"),
+        ("upload-files", f"/upload/{found['draft']}"),
+        ("upload-several", f"/upload/several?v={found['draft']}"),
+        ("edit-model", f"/models/{found['own']}/edit"),
+        ("edit-version", f"/model-versions/{found['draft']}/edit"),
+        ("draft", f"/models/{found['own']}"),
+        ("model-of-others", MODEL),
+        ("my-merges", "/my/merges"),
+        ("merge-made", found["merged"]),
+        ("render", found["render"]),
+        ("collection", found["collection"]),
+        ("my-reports", "/my/reports"),
+        ("email", "/accounts/email/"),
+        ("password", "/accounts/password/change/"),
+        ("sign-out", "/accounts/logout/"),
         ("attach", f"/model-versions/{version}/images"),
         ("try", f"/model-versions/{version}/try"),
         ("report", f"/report/model/{found['model']}"),
