@@ -84,6 +84,22 @@ def sealed_suspicious(creator: User, folder: Path) -> File:
     return file
 
 
+def ready_pickle(creator: User, folder: Path) -> File:
+    """A ready `a.ckpt` with its twin and variants, in a draft; `folder` keeps its bytes."""
+    return _ready(creator, tiny.plain_checkpoint(folder / "a.ckpt"))
+
+
+def ready_safetensors(creator: User, folder: Path) -> File:
+    """As `ready_pickle`, of `a.safetensors`."""
+    return _ready(creator, tiny.plain_checkpoint(folder / "a.safetensors"))
+
+
+def _ready(creator: User, path: Path) -> File:
+    file = upload_path(VersionFactory(entry__owner=creator), creator, path)
+    drain()
+    return File.objects.get(pk=file.pk)
+
+
 def empty_queues() -> None:
     """Forget every message that waits for a worker."""
     with app.connection_for_write() as connection:

@@ -17,6 +17,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models import Case, F, When
 from psycopg import sql
 
 from registry.models import File, User
@@ -28,15 +29,18 @@ APPS = ("registry", "scanner", "inference")
 
 @dataclass
 class Kept:
-    """A build's own rows by table, the folder of its bytes, and the people and file that they speak of."""
+    """A build's own rows by table, the folder of its bytes, the file, its owner, and the others that they speak of, by name."""
 
     rows: dict[str, bytes]
     folder: Path
     owner: int
+    others: dict[int, str]
     file: int
 
 
 _kept: dict[Build, Kept] = {}
+EMPTY = b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\xff\xff"
+"""What COPY says of no rows: its signature, flags and an extension that are none, and the end."""
 
 
 def tables() -> dict[str, type[models.Model]]:
@@ -70,25 +74,35 @@ def _made(build: Build, owner: User, scratch: Path, keep: Path) -> File:
     file = build(owner, scratch)
     rows = {table: _read(table, model, before[table]) for table, model in tables().items()}
     shutil.copytree(settings.STORAGE_ROOT, keep, copy_function=os.link)
-    _kept[build] = Kept(rows, keep, owner.pk, file.pk)
+    others = dict(User.objects.exclude(pk=owner.pk).values_list("pk", "username"))
+    _kept[build] = Kept(rows, keep, owner.pk, others, file.pk)
     return File.objects.get(pk=file.pk)
 
 
+def _give(model: type[models.Model], people: dict[int, int]) -> None:
+    """Have rows speak of the people who are there now (values) where they speak of those before (keys)."""
+    for name in [field.attname for field in model._meta.concrete_fields if field.related_model is User]:
+        whens = [When(**{name: before}, then=after) for before, after in people.items()]
+        moved = Case(*whens, default=F(name), output_field=models.BigIntegerField())
+        model._default_manager.filter(**{f"{name}__in": people}).update(**{name: moved})
+
+
 def _put_back(kept: Kept, owner: User) -> File:
+    now = dict(User.objects.filter(username__in=kept.others.values()).values_list("username", "pk"))
+    people = {kept.owner: owner.pk, **{before: now[name] for before, name in kept.others.items() if name in now}}
     with transaction.atomic():  # which foreign keys are looked at when it ends
         for table, rows in kept.rows.items():
-            _write(table, rows)
-        for model in tables().values():
-            for field in model._meta.concrete_fields:
-                if field.related_model is User:
-                    model._default_manager.filter(**{field.attname: kept.owner}).update(**{field.attname: owner.pk})
+            if rows != EMPTY:
+                _write(table, rows)
+                _give(tables()[table], people)
     shutil.copytree(kept.folder, settings.STORAGE_ROOT, copy_function=os.link, dirs_exist_ok=True)
     return File.objects.get(pk=kept.file)
 
 
 @pytest.fixture
 def at_rest(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, db: None) -> Callable[[Build, User], File]:
-    """`at_rest(build, owner)`: what `build` makes, owned by this user. For local stores only.
+    """`at_rest(build, owner)`: what `build` makes, owned by this user; other people that it found are those of the same names. For
+    local stores only.
 
     Numbers of rows stay those of the first time; they came from the same sequences, so that nothing else has them.
     """

@@ -12,7 +12,7 @@ from django.db.models import F
 
 from hub import extracting
 from registry import lifecycle, queries, storage
-from registry.models import Blob, File, Verdict, Version
+from registry.models import Blob, File, User, Verdict, Version
 from scanner import examination, releases, rescans
 from scanner.models import Release, ScanReport
 from scanner.releases import Refused
@@ -35,12 +35,17 @@ def held(at_rest: Any, creator: Any) -> File:
     return now(at_rest(sealed_suspicious, creator))
 
 
-@pytest.fixture
-def served(held: File, moderator: Any) -> File:
-    """The same, released and ready."""
-    releases.release(held.blob, moderator, REASON)
+def released_suspicious(creator: User, folder: Path) -> File:
+    file = sealed_suspicious(creator, folder)
+    releases.release(now(file).blob, User.objects.get(username="mod"), REASON)
     drain()
-    file = now(held)
+    return now(file)
+
+
+@pytest.fixture
+def served(at_rest: Any, creator: Any, moderator: Any) -> File:
+    """The same, released by the moderator and ready."""
+    file = now(at_rest(released_suspicious, creator))
     assert file.downloadable
     return file
 

@@ -22,7 +22,7 @@ from scanner.pickles import SCANNER_VERSION
 from tests import processes
 from tests.factories import BlobFactory, FileFactory, VersionFactory
 from tests.grey import suspicious_checkpoint
-from tests.intake import drain, upload_bytes, upload_path
+from tests.intake import drain, ready_pickle, ready_safetensors, upload_bytes, upload_path
 from tests.processes import celery_worker, wait_until
 from tests.tiny import lora_safetensors, plain_checkpoint
 
@@ -110,9 +110,8 @@ def test_what_was_made_from_a_condemned_file_is_judged_by_its_own_bytes(version:
     assert "old.ckpt, from which this file was made, is not offered any more" in made.timeline.get(step="rescan").note
 
 
-def test_a_file_that_stays_clean_stays_ready_and_gets_a_report_more(version: Version, creator: Any, tmp_path: Path) -> None:
-    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
-    drain()
+def test_a_file_that_stays_clean_stays_ready_and_gets_a_report_more(creator: Any, at_rest: Any) -> None:
+    file = at_rest(ready_pickle, creator)
     turns = set(File.objects.values_list("pk", "turn"))
     reports = ScanReport.objects.count()
     age()
@@ -128,9 +127,9 @@ def drain_rescans() -> None:
         drain()
 
 
-def test_a_new_policy_renews_what_holds_no_pickles_without_reading_it(version: Version, creator: Any, tmp_path: Path) -> None:
-    upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
-    upload_path(version, creator, lora_safetensors(tmp_path / "b.safetensors"))
+def test_a_new_policy_renews_what_holds_no_pickles_without_reading_it(creator: Any, tmp_path: Path, at_rest: Any) -> None:
+    file = at_rest(ready_pickle, creator)
+    upload_path(file.version, creator, lora_safetensors(tmp_path / "b.safetensors"))
     drain()
     safe = Blob.objects.filter(container="safetensors").count()
     age(OLD_POLICY)
@@ -155,9 +154,8 @@ def test_bytes_without_verdict_file_or_store_are_left_alone(version: Version, cr
 # --- better verdicts ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_sealed_file_that_newer_rules_clear_becomes_ready(version: Version, creator: Any, tmp_path: Path) -> None:
-    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.safetensors"))
-    drain()
+def test_a_sealed_file_that_newer_rules_clear_becomes_ready(creator: Any, at_rest: Any) -> None:
+    file = at_rest(ready_safetensors, creator)
     File.objects.update(state="quarantined", error="Older rules.", error_code="scan:P-CALL")
     storage.seal(now(file).blob)
     age(verdict="danger", sealed=True)
@@ -166,9 +164,8 @@ def test_a_sealed_file_that_newer_rules_clear_becomes_ready(version: Version, cr
     assert (cleared.state, cleared.error, cleared.blob.sealed, cleared.downloadable) == ("ready", "", False, True)
 
 
-def test_a_file_that_could_not_be_read_and_now_can_is_taken_and_identified(version: Version, creator: Any, tmp_path: Path) -> None:
-    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.safetensors"))
-    drain()
+def test_a_file_that_could_not_be_read_and_now_can_is_taken_and_identified(creator: Any, at_rest: Any) -> None:
+    file = at_rest(ready_safetensors, creator)
     File.objects.update(state="failed", error="Older rules.", error_code="scan:S-HEADER")
     age(verdict="error", detected={})
     drain_rescans()
@@ -176,11 +173,9 @@ def test_a_file_that_could_not_be_read_and_now_can_is_taken_and_identified(versi
     assert (read.state, read.error_code, read.blob.detected["kind"]) == ("ready", "", "checkpoint")
 
 
-def test_a_file_that_failed_for_its_name_is_not_helped_by_a_good_verdict(version: Version, creator: Any, tmp_path: Path) -> None:
-    path = plain_checkpoint(tmp_path / "a.ckpt")
-    upload_path(version, creator, path)
-    drain()
-    liar = upload_path(version, creator, path, "a.gguf")
+def test_a_file_that_failed_for_its_name_is_not_helped_by_a_good_verdict(creator: Any, tmp_path: Path, at_rest: Any) -> None:
+    file = at_rest(ready_pickle, creator)
+    liar = upload_path(file.version, creator, plain_checkpoint(tmp_path / "a.ckpt"), "a.gguf")
     drain()
     turn = now(liar).turn
     age()
@@ -338,7 +333,7 @@ def test_a_real_worker_takes_uploads_before_rescans_that_came_first(broker: str,
 def _newer_code(folder: Path) -> Path:
     """A copy of the program with the next policy: one that no longer knows how torch rebuilds a tensor."""
     for package in ("hub", "registry", "scanner", "inference", "templates"):
-        shutil.copytree(processes.ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(processes.ROOT / package, folder / package)  # what is compiled already fits: times of files are copied too
     rules = folder / "scanner" / "pickles" / "policy.json"
     policy = json.loads(rules.read_text())
     policy["version"] = "2099-01-01"
@@ -348,11 +343,10 @@ def _newer_code(folder: Path) -> Path:
 
 
 def test_workers_that_come_up_with_a_new_policy_judge_what_is_served(
-    broker: str, version: Version, creator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broker: str, creator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_rest: Any
 ) -> None:
-    file = upload_path(version, creator, plain_checkpoint(tmp_path / "a.ckpt"))
-    drain()
-    catalog.publish(version)
+    file = at_rest(ready_pickle, creator)
+    catalog.publish(file.version)
     stores = tmp_path / "worker"
     stores.mkdir()
     (stores / "storage").symlink_to(tmp_path / "storage")
