@@ -1,15 +1,17 @@
 // Checks a file against the hub: a worker hashes it, the server answers in HTML. Used by the page /verify and by the search field.
+import { hashed } from "../hashing/hashing.js";
+
 /** Makes the part `[data-checking]` work; returns what checks a file. */
 export function checking(root) {
   const { dataset } = root;
   const find = (name) => root.querySelector(`[data-${name}]`);
   const [drop, hashing, problem, result] = ["drop", "hashing", "problem", "result"].map(find);
   const bar = hashing.querySelector("progress");
-  let worker = null;
+  let reading = null;
 
   function stop() {
-    worker?.terminate();
-    worker = null;
+    reading?.abort();
+    reading = null;
     hashing.hidden = true;
   }
 
@@ -25,14 +27,10 @@ export function checking(root) {
     find("name").textContent = file.name;
     hashing.hidden = false;
     progress(0, file.size);
-    worker = new Worker(new URL("./hashing.worker.js", import.meta.url), { type: "module" });
-    worker.onmessage = ({ data }) => {
-      if (data.read !== undefined) progress(data.read, file.size);
-      else if (data.done) ask(data.done);
-      else fail();
-    };
-    worker.onerror = fail;
-    worker.postMessage(file);
+    reading = new AbortController();
+    const { signal } = reading;
+    const onprogress = (read) => progress(read, file.size);
+    hashed(file, { inside: true, onprogress, signal }).then(ask, () => signal.aborted || fail());
   }
 
   function fail() {

@@ -2,7 +2,7 @@
 // Begin -> part URLs -> PUT -> complete. What was interrupted goes on where it stopped when the same file is chosen again.
 import AwsS3 from "@uppy/aws-s3";
 import Uppy from "@uppy/core";
-import { digest } from "../digest/digest.js";
+import { hashed as read } from "../hashing/hashing.js";
 import { api, Refusal } from "./api.js";
 import { Pace, parts } from "./row.js";
 import { say, size } from "./words.js";
@@ -15,10 +15,8 @@ const partSizes = new WeakMap();
 export function hashed(item) {
   if (item.digest) return item.digest;
   item.skip = new AbortController();
-  item.digest = digest(item.file, {
-    signal: item.skip.signal,
-    onprogress: (done) => item.onhash?.(done),
-  }).catch((error) => {
+  const reading = read(item.file, { signal: item.skip.signal, onprogress: (done) => item.onhash?.(done) });
+  item.digest = reading.then((found) => found.sha256).catch((error) => {
     if (error.name === "AbortError") return null;
     item.digest = undefined; // so that it can be tried again
     throw error;

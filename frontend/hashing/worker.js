@@ -1,33 +1,39 @@
-// Hashes one file in a thread of its own: SHA-256 of all of it, of what follows a safetensors header, and A1111's AutoV1.
-// It reads the file in slices, so that memory stays small whatever its size. Nothing leaves this computer from here.
+// Hashes one file in a thread of its own: SHA-256 of all of it; where it is asked to look inside also of what follows a safetensors
+// header, A1111's AutoV1, and what a broken download looks like. It reads the file in slices, so that memory stays small whatever its size. Nothing leaves this computer from here.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 
 const SLICE = 8 << 20;
 const MAX_HEADER = 100_000_000; // the reference reader's own limit
+const TOLD_EVERY_MS = 150;
 const EARLY = { start: 0x100000, end: 0x110000, leastFile: 2 << 20 };
 
-self.onmessage = async ({ data: file }) => {
+self.onmessage = async ({ data: { file, inside } }) => {
   try {
-    self.postMessage({ done: await hashed(file) });
+    self.postMessage({ found: await hashed(file, inside) });
   } catch (error) {
     self.postMessage({ failed: String(error?.message ?? error) });
   }
 };
 
-async function hashed(file) {
-  const header = await headerOf(file);
+async function hashed(file, inside) {
+  const header = inside ? await headerOf(file) : null;
   const whole = sha256.create();
   const tensors = header ? sha256.create() : null;
-  const early = file.size >= EARLY.leastFile ? sha256.create() : null;
+  const early = inside && file.size >= EARLY.leastFile ? sha256.create() : null;
+  let told = 0;
   for (let at = 0; at < file.size; at += SLICE) {
     const bytes = new Uint8Array(await file.slice(at, at + SLICE).arrayBuffer());
     whole.update(bytes);
     part(tensors, bytes, at, header?.start ?? 0, file.size);
     part(early, bytes, at, EARLY.start, EARLY.end);
-    self.postMessage({ read: Math.min(at + SLICE, file.size) });
+    if (performance.now() - told > TOLD_EVERY_MS) {
+      told = performance.now();
+      self.postMessage({ read: Math.min(at + SLICE, file.size) });
+    }
   }
-  const found = { sha256: bytesToHex(whole.digest()), size: file.size, name: file.name, looks: header?.cut ? "cut" : await looksOf(file) };
+  const found = { sha256: bytesToHex(whole.digest()), size: file.size, name: file.name };
+  if (inside) found.looks = header?.cut ? "cut" : await looksOf(file);
   if (header?.end) found.end = header.end;
   if (header && header.start < file.size) found.data = bytesToHex(tensors.digest());
   if (early) found.early = bytesToHex(early.digest()).slice(0, 8);
