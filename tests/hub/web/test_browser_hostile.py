@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -50,7 +52,12 @@ SHAPES = (
     *("\u202e<script>{}</script>", "<ſcript>{}</ſcript>", "＜script＞{}＜/script＞"),
 )
 PAYLOADS = [shape.format(call) for shape in SHAPES for call in CALLS]
+FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20))))"
+"""What comes into view is noticed when a frame is drawn, and asked for at once."""
 VISITED = ("/file/{}", "/file/{}/tensors", "/file/{}/fits", "/files/{}/scan")
+
+
+_asked: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
 
 
 @pytest.fixture(autouse=True)
@@ -82,11 +89,25 @@ def lora(creator: Any) -> File:
 
 
 def heard(page: Any) -> list[str]:
-    """Dialogs, and what the page asks of other hosts, from now on."""
+    """Dialogs, and what the page asks of other hosts, from now on. `look` is for pages that are heard."""
     found: list[str] = []
+    asked: set[Any] = set()
+    _asked[page] = asked
+    page.on("request", lambda request: request.resource_type == "eventsource" or asked.add(request))  # which never ends
+    for ending in ("requestfinished", "requestfailed"):
+        page.on(ending, lambda request: asked.discard(request))
     page.on("dialog", lambda dialog: (found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on("request", lambda request: found.append(request.url) if "evil" in request.url.split("?")[0] else None)
     return found
+
+
+def settle(page: Any) -> None:
+    """Waits until no question is open, also after what the last answer brought. As `networkidle`, whose half a second was most of the time."""
+    end, quiet = time.monotonic() + 15, 0
+    while quiet < 2:
+        page.evaluate(FRAMES)
+        quiet = 0 if _asked[page] else quiet + 1
+        assert time.monotonic() < end, [request.url for request in _asked[page]]
 
 
 def look(page: Any, address: str) -> None:
@@ -95,7 +116,7 @@ def look(page: Any, address: str) -> None:
     assert answer.status < 400, address
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_load_state("networkidle")
+    settle(page)
     assert page.evaluate("document.body.dataset.hacked") is None, address
     foreign = "script:not([src]):not([nonce]):not([type]), iframe, base, main style, main meta, [onerror], [onload], [onfocus], [ontoggle]"
     assert page.locator(foreign).count() == 0, address
