@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from tests.tiny import state_dict
+from tests.tiny import once, state_dict
 
 NAME = "acme_networks.blocks.Unknown"
 
 
+@once
 def suspicious_checkpoint(path: Path, *names: str, seed: int = 0) -> Path:
     """A .ckpt with a small SD state dict, and beside it an instance of each class of `names` (default: `NAME`)."""
     extras = [_instance(name) for name in names or (NAME,)]

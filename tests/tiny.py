@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import json
 import pickle
+from collections.abc import Callable
+from functools import wraps
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import torch
@@ -19,6 +21,27 @@ from samples.build import save_in_order
 from samples.layout import TINY, Widths, ema_name, sd1, vae
 
 State = dict[str, torch.Tensor]
+P = ParamSpec("P")
+KEPT, KEPT_BYTES = 16, 4 << 20
+"""How many files `once` keeps of each builder, and of what size."""
+
+
+def once(builder: Callable[Concatenate[Path, P], Path]) -> Callable[Concatenate[Path, P], Path]:
+    """A builder that writes what it wrote before for the same arguments and name (torch writes a file's name into it)."""
+    kept: dict[str, bytes] = {}
+
+    @wraps(builder)
+    def write(path: Path, *args: P.args, **more: P.kwargs) -> Path:
+        key = repr((path.name, args, sorted(more.items())))
+        if key in kept:
+            path.write_bytes(kept[key])
+            return path
+        builder(path, *args, **more)
+        if len(kept) < KEPT and path.stat().st_size <= KEPT_BYTES:
+            kept[key] = path.read_bytes()
+        return path
+
+    return write
 
 
 def state_dict(widths: Widths = TINY, *, dtype: torch.dtype = torch.float32, seed: int = 0) -> State:
@@ -53,6 +76,7 @@ def optimizer_states(state: State, count: int = 40) -> list[dict[str, Any]]:
     return [{"state": memory, "param_groups": [group]}]
 
 
+@once
 def lightning_checkpoint(
     path: Path,
     *,
@@ -79,6 +103,7 @@ def lightning_checkpoint(
     return path
 
 
+@once
 def plain_checkpoint(
     path: Path, *, dtype: torch.dtype = torch.float32, widths: Widths = TINY, seed: int = 0, metadata: dict[str, str] | None = None
 ) -> Path:
@@ -149,6 +174,7 @@ def hypernetwork_pt(path: Path, *, widths: tuple[int, ...] = (320, 640)) -> Path
     return path
 
 
+@once
 def vae_safetensors(path: Path, *, widths: Widths = TINY, dtype: torch.dtype = torch.float32) -> Path:
     """The autoencoder alone, without prefix."""
     dice = np.random.default_rng(4)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 State = dict[str, torch.Tensor]
 NEVER = "position_ids"
@@ -58,10 +58,9 @@ def to_half(tensor: torch.Tensor, enable: bool) -> torch.Tensor:
     return tensor.half() if enable and tensor.dtype == torch.float32 else tensor
 
 
-def written(state: State, path: Path) -> bytes:
+def written(state: State) -> bytes:
     """The bytes that safetensors' own writer makes of a state dict, with {"format": "pt"} alone."""
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {"format": "pt"})
-    return path.read_bytes()
+    return save({name: tensor.contiguous() for name, tensor in state.items()}, {"format": "pt"})
 
 
 def read(path: Path) -> State:

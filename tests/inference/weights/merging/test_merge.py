@@ -34,7 +34,7 @@ def maker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 def test_weighted_sum_is_the_formula_byte_for_byte(tmp_path: Path, maker: str, dtype: str, m: float) -> None:
     a, b = model(1, TYPES[dtype]), model(2, TYPES[dtype])
     made, outcome = merged(tmp_path, {"a": a, "b": b}, multiplier=m)
-    assert made == a1111.written(a1111.merge(a, b, m=m), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, m=m))
     assert outcome.maths == maker
     assert outcome.counts == {"merged": len(a) - 1, "copied: position ids": 1}
     assert outcome.hashes == hash_file(tmp_path / "out.safetensors")
@@ -44,14 +44,14 @@ def test_weighted_sum_is_the_formula_byte_for_byte(tmp_path: Path, maker: str, d
 def test_add_difference_is_the_formula_byte_for_byte(tmp_path: Path, maker: str, dtype: str) -> None:
     a, b, c = (model(seed, TYPES[dtype]) for seed in (1, 2, 3))
     made, _ = merged(tmp_path, {"a": a, "b": b, "c": c}, method="add_difference", multiplier=0.85)
-    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.85), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.85))
 
 
 @pytest.mark.parametrize("types", list(itertools.product(TYPES, repeat=2)), ids="-".join)
 def test_two_types_meet_as_in_torch(tmp_path: Path, maker: str, types: tuple[str, str]) -> None:
     a, b = (_few(seed, TYPES[dtype]) for seed, dtype in enumerate(types))
     made, _ = merged(tmp_path, {"a": a, "b": b}, multiplier=0.3)
-    assert made == a1111.written(a1111.merge(a, b, m=0.3), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, m=0.3))
 
 
 @pytest.mark.parametrize("types", list(itertools.product(["fp32", "fp16", "bf16"], repeat=3)), ids="-".join)
@@ -59,7 +59,7 @@ def test_three_types_meet_as_in_torch(tmp_path: Path, maker: str, types: tuple[s
     a, b, c = (_few(seed, TYPES[dtype]) for seed, dtype in enumerate(types))
     del c["model.b"]
     made, _ = merged(tmp_path, {"a": a, "b": b, "c": c}, method="add_difference", multiplier=0.3)
-    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.3), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.3))
 
 
 def _few(seed: int, dtype: torch.dtype) -> State:
@@ -74,7 +74,7 @@ def test_save_as_half_touches_what_a1111_touches(tmp_path: Path) -> None:
     a, b = model(1), model(2)
     a["betas"], a["model.only"] = torch.rand(1000), torch.rand(3)
     made, outcome = merged(tmp_path, {"a": a, "b": b}, multiplier=0.4, precision="fp16", copied_too=False)
-    assert made == a1111.written(a1111.merge(a, b, m=0.4, half=True), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, m=0.4, half=True))
     assert outcome.counts["copied: only in A"] == 2
 
 
@@ -92,7 +92,7 @@ def test_half_of_everything_but_the_noise_schedule_is_the_default(tmp_path: Path
 def test_no_interpolation_copies_a(tmp_path: Path, half: bool) -> None:
     a = {**model(1), "betas": torch.rand(1000)}
     made, _ = merged(tmp_path, {"a": a}, method="no_interpolation", precision="fp16" if half else "keep", copied_too=False)
-    assert made == a1111.written(a1111.merge(a, half=half), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, half=half))
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
@@ -103,7 +103,7 @@ def test_more_precise_results_are_computed_in_float32_and_rounded_once(
     merged(tmp_path, {"a": a, "b": b}, multiplier=0.3, precision=precision)
     wide_a, wide_b = ({name: t.float() if t.is_floating_point() else t for name, t in state.items()} for state in (a, b))
     wanted = {name: t.to(dtype) if t.is_floating_point() else t for name, t in a1111.merge(wide_a, wide_b, m=0.3).items()}
-    assert (tmp_path / "out.safetensors").read_bytes() == a1111.written(wanted, tmp_path / "wanted")
+    assert (tmp_path / "out.safetensors").read_bytes() == a1111.written(wanted)
 
 
 @pytest.mark.parametrize(("channels", "method"), itertools.product([9, 8], ["weighted_sum", "add_difference"]))
@@ -113,14 +113,14 @@ def test_models_with_more_input_channels_take_a_normal_one(tmp_path: Path, maker
     b, c = model(2, TYPES[dtype]), model(3, TYPES[dtype])
     states = {"a": a, "b": b} | ({"c": c} if method == "add_difference" else {})
     made, _ = merged(tmp_path, states, method=method, multiplier=0.6)
-    assert made == a1111.written(a1111.merge(a, b, c, method=method, m=0.6), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, c, method=method, m=0.6))
     assert torch.equal(a1111.read(tmp_path / "out.safetensors")[FIRST][:, 4:], a[FIRST][:, 4:])
 
 
 def test_more_channels_keep_a_s_type_beside_a_wider_b(tmp_path: Path, maker: str) -> None:
     a, b = model(1, torch.float16, channels=9), model(2)
     made, _ = merged(tmp_path, {"a": a, "b": b}, multiplier=0.6)
-    assert made == a1111.written(a1111.merge(a, b, m=0.6), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, m=0.6))
     assert a1111.read(tmp_path / "out.safetensors")[FIRST].dtype == torch.float16
 
 
@@ -131,7 +131,7 @@ def test_keys_that_one_model_lacks_are_as_in_a1111(tmp_path: Path) -> None:
     missing = "model.diffusion_model.out.2.weight"
     del c[missing]
     made, outcome = merged(tmp_path, {"a": a, "b": b, "c": c}, method="add_difference", multiplier=0.5)
-    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.5), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, c, method="add_difference", m=0.5))
     assert outcome.dropped["only in B"].examples == ["model.only_in_b"]
     assert any("missing in C" in note and missing in note for note in outcome.notes)
     assert outcome.counts["copied: not part of the model"] == 1
@@ -152,7 +152,7 @@ def test_old_names_of_the_text_encoder_are_renamed_before_merging(tmp_path: Path
     a, b = model(1), model(2)
     old = {name.replace("transformer.text_model.", "transformer."): tensor for name, tensor in b.items()}
     made, outcome = merged(tmp_path, {"a": a, "b": old})
-    assert made == a1111.written(a1111.merge(a, b), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b))
     assert not outcome.dropped
 
 
@@ -165,7 +165,7 @@ def test_turbo_s_names_of_the_text_encoder_are_those_of_sd_2(tmp_path: Path) -> 
 
     old, new = "conditioner.embedders.0.", "cond_stage_model."
     made, outcome = merged(tmp_path, {"a": named(1, old), "b": named(2, new)})
-    assert made == a1111.written(a1111.merge(named(1, new), named(2, new)), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(named(1, new), named(2, new)))
     assert outcome.counts == {"merged": 3}
     _, outcome = merged(tmp_path, {"a": named(1, old, 1280), "b": named(2, new, 1280)})  # SDXL's own names stay
     assert outcome.counts == {"merged": 1, "copied: only in A": 2}
@@ -178,7 +178,7 @@ def test_a_vae_is_baked_where_a_has_its_tensors(tmp_path: Path) -> None:
     }
     vae |= {"loss.logvar": torch.ones(()), "model_ema.decay": torch.ones(()), "unheard.of": torch.ones(2)}
     made, outcome = merged(tmp_path, {"a": a, "b": b, "vae": vae}, vae=True)
-    assert made == a1111.written(a1111.merge(a, b, vae=vae), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, b, vae=vae))
     assert outcome.counts["baked"] == 248
 
 
@@ -186,7 +186,7 @@ def test_a_vae_with_its_prefix_is_the_same_vae(tmp_path: Path) -> None:
     a, whole = model(1), model(9)
     made, _ = merged(tmp_path, {"a": a, "vae": whole}, method="no_interpolation", vae=True)
     bare = {name.removeprefix("first_stage_model."): t for name, t in whole.items() if name.startswith("first_stage_model.")}
-    assert made == a1111.written(a1111.merge(a, vae=bare), tmp_path / "wanted")
+    assert made == a1111.written(a1111.merge(a, vae=bare))
 
 
 def test_discarded_names_are_left_out_after_baking(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_discarded_names_are_left_out_after_baking(tmp_path: Path) -> None:
     pattern = r"^first_stage_model\.encoder|\.norm\d\."
     made, outcome = merged(tmp_path, {"a": a, "b": b}, discard=pattern)
     wanted = a1111.merge(a, b, discard=pattern)
-    assert made == a1111.written(wanted, tmp_path / "wanted")
+    assert made == a1111.written(wanted)
     assert outcome.dropped["discarded"].count == len(a) - len(wanted)
 
 
