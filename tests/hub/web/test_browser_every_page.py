@@ -29,7 +29,7 @@ AUDIT = """async only => {
   const found = await axe.run(document, {...chosen, resultTypes: ["violations"]});
   return found.violations.map(one => `${one.id}: ${one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(" | ")}`);
 }"""
-STILL = """() => {
+STILL = """{
   const sheet = new CSSStyleSheet();
   sheet.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }");
   document.adoptedStyleSheets.push(sheet);
@@ -62,6 +62,8 @@ def test_every_page_is_accessible_narrow_enough_and_built_as_on_record(
     opened = {who: open_page(viewport=WIDE, color_scheme="light", reduced_motion="reduce") for who in ("nobody", "owner", "moderator")}
     for who, page in opened.items():
         page.context.add_cookies(visited.cookies(everyone, who, live_hub.url))
+        page.add_init_script(STILL)
+        page.add_init_script(path=visited.AXE)
     faults, met = [], set()
     for name, who, address in visited.pages(everyone.things["public"], everyone.token):
         if name in met or not _whole(everyone.clients[who].get(address)):
@@ -86,8 +88,6 @@ def _faults(page: Any, name: str, address: str) -> list[str]:
     answer = page.goto(address)
     if answer.status != 200:
         return [f"answers {answer.status}"]
-    page.evaluate(STILL)
-    page.evaluate(visited.AXE.read_text())
     found = page.evaluate(AUDIT, None)
     page.emulate_media(color_scheme="dark")
     found += [f"dark {fault}" for fault in page.evaluate(AUDIT, ["color-contrast", "link-in-text-block"])]

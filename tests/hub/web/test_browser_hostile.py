@@ -102,7 +102,7 @@ def heard(page: Any) -> list[str]:
 
 
 def settle(page: Any) -> None:
-    """Waits until no question is open, also after what the last answer brought. As `networkidle`, whose half a second was most of the time."""
+    """Waits until no question is open, also after what the last answer brought: `networkidle` without its half a second."""
     end, quiet = time.monotonic() + 15, 0
     while quiet < 2:
         page.evaluate(FRAMES)
