@@ -106,6 +106,5 @@ def _forget(pk: int) -> bool:
         return False
     picture.delete()
     if not Picture.objects.filter(sha256=picture.sha256).exists():
-        name = picture.stored_name
-        transaction.on_commit(lambda: storages["media"].delete(name), robust=True)
+        storages["media"].delete(picture.stored_name)  # before the commit: where the process ends now, the row stays and is met again
     return True

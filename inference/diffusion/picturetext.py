@@ -6,18 +6,14 @@ end first, others the small one, so both are read.
 
 from __future__ import annotations
 
-import io
-import warnings
-
 from PIL import Image
 
+from inference.diffusion.exifcomment import EXIF_IFD, USER_COMMENT, comment_of
 from inference.diffusion.pngtext import MAX_CHUNK_TEXT, SIGNATURE, texts, with_text
 from registry.formats.errors import FormatError, LimitExceeded
 
 KEYWORD = "parameters"
-EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
 UNICODE, ASCII, UNDEFINED = b"UNICODE\0", b"ASCII\0\0\0", b"\0" * 8
-FORMATS = ("JPEG", "WEBP", "AVIF")
 MAX_PICTURE = 64 << 20
 """Bytes of a picture that is opened."""
 
@@ -49,15 +45,9 @@ def read(picture: bytes) -> str | None:
 
 def _user_comment(picture: bytes) -> bytes | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; no pixel is decoded here
-            with Image.open(io.BytesIO(picture), formats=FORMATS) as opened:
-                comment = opened.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+        return comment_of(picture, 2 * MAX_CHUNK_TEXT)
     except Exception as error:  # hostile bytes make Pillow raise nearly anything
         raise FormatError("picture:damaged", "The picture cannot be read. Save it again as PNG, JPEG, WebP or AVIF.") from error
-    if isinstance(comment, str):
-        comment = comment.encode("latin-1", "replace")
-    return comment if isinstance(comment, bytes) and 0 < len(comment) <= 2 * MAX_CHUNK_TEXT else None
 
 
 def _decoded(comment: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -149,6 +150,20 @@ def outcome(hostile: bytes) -> str | None:
 
 
 SOURCES = {kind: picture(kind, **({} if kind == "PNG" else {"exif": exif("Steps: 1")})) for kind in ("PNG", "JPEG", "WEBP", "AVIF")}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_entries_that_all_point_to_one_place_are_not_copied(kind: str) -> None:
+    """Five thousand entries of 50 kB each, of which as many copies would make 250 MB."""
+    count, length = 5_000, 50_000
+    entries = b"".join(struct.pack("<HHII", 0x9300 + number, 7, length, 8) for number in range(count))
+    hostile = b"Exif\0\0II*\0" + struct.pack("<IH", 8, count) + entries + bytes(4)
+    made = picture(kind, exif=hostile)
+    tracemalloc.start()
+    assert read(made) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @given(st.binary(max_size=300))
