@@ -19,7 +19,7 @@ from inference.models import Merge
 from registry import components, merged, queries
 from registry.components import Shared
 from registry.merged import Stated
-from registry.models import Blob, File, Role, TensorIndex, Version
+from registry.models import Blob, File, Kind, Role, TensorIndex, Version
 
 RECORDED, DECLARED, INFERRED = "recorded", "declared", "inferred"
 HOW = {
@@ -30,6 +30,9 @@ HOW = {
 MAX_LIST = 2 << 20
 """Bytes of a tensor list (unpacked) whose metadata is read for it; ten times that of an SDXL checkpoint would be."""
 MAX_CHILDREN = 20
+TRAINED = (Kind.LORA, Kind.EMBEDDING, Kind.HYPERNETWORK, Kind.CONTROLNET)
+SEARCHED = 5_000
+"""The newest files of those kinds that are asked what they were trained on: no index knows it."""
 SHORT = 10
 """Digits of a SHA-256 that name what is not here, or not this visitor's to see."""
 
@@ -80,7 +83,7 @@ def of_version(user: Any, version: Version, cap: int) -> Lineage:
     _add_merge(found, user, files)
     if not found.parents:
         found.parents = _declared(user, files, cap)
-    found.children = _children(user, files, cap)
+    found.children = [*_children(user, files, cap), *_trained(user, version, files, cap)][:MAX_CHILDREN]
     found.made = _made(files)
     found.compared = _compared(files)
     if found.compared is not None:
@@ -167,6 +170,17 @@ def _children(user: Any, files: list[File], cap: int) -> list[Relative]:
         share = merged.shares(str(merge.recipe.get("method", "")), float(merge.recipe.get("multiplier", 0))).get(role)
         found[result.version_id] = Relative(RECORDED, mergewords.label(role), _title(result), result, share)
     return list(found.values())[:MAX_CHILDREN]
+
+
+def _trained(user: Any, version: Version, files: list[File], cap: int) -> list[Relative]:
+    """What says, by SHA-256, that it was trained on a file of this checkpoint; the newest first, each version once. One query."""
+    digests = [digest for file in files for digest in (file.sha256, file.sha256.upper())]
+    if version.entry.kind != Kind.CHECKPOINT or not digests:
+        return []
+    newest = queries.suggested_files(user, cap).filter(version__entry__kind__in=TRAINED, role=Role.UPLOADED).order_by("-pk")[:SEARCHED]
+    rows = File.kept.filter(pk__in=newest.values("pk"), blob__detected__training__base_sha256__in=digests).order_by("-pk")
+    found = {file.version_id: file for file in rows.select_related("blob", "version__entry__owner")[: 2 * MAX_CHILDREN]}
+    return [Relative(DECLARED, _("trained on it"), _title(file), file) for file in found.values() if merging.is_led_to(user, file, cap)]
 
 
 def _made(files: list[File]) -> list[tuple[File, list[File]]]:

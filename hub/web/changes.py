@@ -18,7 +18,7 @@ from hub.said import said
 from hub.web import access
 from hub.web.forms import BASES, SPDX, EntryForm, VersionForm
 from hub.web.site import back
-from registry import catalog
+from registry import catalog, rerating
 from registry import schedule as schedules
 from registry.formats.errors import FormatError
 from registry.models import Entry, Version
@@ -37,9 +37,7 @@ def entry_page(entry: Entry) -> HttpResponse:
 def edit_entry(request: HttpRequest, pk: int) -> HttpResponse:
     entry = access.editable_entry(request, pk)
     form = EntryForm(request.POST or None, instance=entry, owner=entry.owner)
-    if request.method == "POST" and form.is_valid():
-        fields = dict(form.cleaned_data)
-        catalog.change_entry(Entry.objects.get(pk=pk), tags=fields.pop("tags"), **fields)
+    if request.method == "POST" and form.is_valid() and _changed(request, pk, form):
         messages.success(request, _("Saved."))
         return entry_page(entry)
     return render(
@@ -47,6 +45,17 @@ def edit_entry(request: HttpRequest, pk: int) -> HttpResponse:
         "catalog/edit.html",
         {"form": form, "entry": entry, "title": _("Edit %(name)s") % {"name": entry.name}, "bases": BASES, "spdx": SPDX},
     )
+
+
+def _changed(request: HttpRequest, pk: int, form: EntryForm) -> bool:
+    """Whether it could be saved; else the form says why not."""
+    fields = dict(form.cleaned_data)
+    try:
+        rerating.change_entry(request.user, Entry.objects.select_related("owner").get(pk=pk), tags=fields.pop("tags"), **fields)  # type: ignore[arg-type]
+    except rerating.HeldUp as refusal:
+        form.add_error("rating", said(refusal.sentence))
+        return False
+    return True
 
 
 @login_required

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry import catalog, reports, reviews
+from registry import catalog, reports, rerating, reviews
 from registry.models import Entry, Report, Review, User, Version
 from tests import imagerows
 from tests.factories import FileFactory, UserFactory
@@ -109,6 +109,35 @@ def test_a_wrong_rating_is_set_right(version: Version, moderator: User) -> None:
         reports.decide(moderator, "version", version.pk, decision="rerated", reason="It shows blood.", rating=3)
     reports.decide(moderator, "version", version.pk, decision="rerated", reason="It shows blood.", rating=4)
     assert Entry.objects.get().rating == 4
+
+
+def test_below_a_moderators_rating_only_moderators_go(version: Version, moderator: User) -> None:
+    owner, entry = version.entry.owner, version.entry
+    rerating.change_entry(owner, entry, rating=2)
+    rerating.change_entry(owner, entry, rating=1)  # nobody has judged it yet
+    told("version", version.pk, UserFactory())
+    reports.decide(moderator, "version", version.pk, decision="rerated", reason="It shows blood.", rating=4)
+    entry.refresh_from_db()
+    with pytest.raises(rerating.HeldUp):
+        rerating.change_entry(owner, entry, rating=2, name="Never")
+    entry.refresh_from_db()
+    assert (entry.rating, entry.name == "Never") == (4, False)
+    rerating.change_entry(owner, entry, rating=4, name="Kept")
+    rerating.change_entry(owner, entry, rating=8)
+    rerating.change_entry(moderator, entry, rating=2)
+    assert (Entry.objects.get().rating, Entry.objects.get().name) == (2, "Kept")
+
+
+def test_what_a_moderator_sets_on_the_models_page_holds_and_is_told_to_its_owner(version: Version, moderator: User) -> None:
+    rerating.change_entry(moderator, version.entry, rating=8)
+    assert not rerating.judged(published_version(published_entry(version.entry.owner)).entry)
+    with pytest.raises(rerating.HeldUp):
+        rerating.change_entry(version.entry.owner, version.entry, rating=1)
+    [row] = reports.about_mine(version.entry.owner)
+    assert (row.decision, row.decided_by, row.thing) == ("rerated", moderator, version.entry_id)
+    own = published_version(published_entry(moderator)).entry
+    rerating.change_entry(moderator, own, rating=8)
+    assert not rerating.judged(own), "nobody judges their own"
 
 
 def test_only_moderators_decide_with_a_reason_and_not_about_their_own(version: Version, moderator: User) -> None:

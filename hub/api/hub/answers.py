@@ -65,7 +65,18 @@ class VersionAnswer(serializers.ModelSerializer):
         model = Version
         fields = [
             *("id", "entry_id", "name", "base_model", "description", "trigger_words", "weight", "clip_skip", "sampler", "steps"),
-            *("cfg_scale", "negative_prompt", "vae", "status", "state", "reason", "created_at", "published_at", "withdrawn_at"),
+            *(
+                "cfg_scale",
+                "negative_prompt",
+                "vae",
+                "status",
+                "state",
+                "reason",
+                "created_at",
+                "published_at",
+                "publish_at",
+                "withdrawn_at",
+            ),
             *("download_count", "url", "questions", "kept", "files"),
         ]
         read_only_fields = fields

@@ -10,7 +10,7 @@ from hub.api.hub.access import entry_to_change, entry_to_read
 from hub.api.hub.answers import EntryAnswer
 from hub.api.hub.requests import EntryRequest
 from hub.api.hub.views import CHANGE, HubView, checked, problems
-from registry import catalog, groups
+from registry import catalog, groups, rerating
 
 REASON = OpenApiParameter("reason", str, description="Shown on the tombstone.")
 
@@ -31,9 +31,9 @@ class OneEntry(HubView):
 
     @extend_schema(operation_id="change_entry", request=EntryRequest, responses={200: EntryAnswer, **problems(*CHANGE)})
     def patch(self, request: Request, pk: int) -> Response:
-        """Change the fields that are sent; the others stay."""
+        """Change the fields that are sent; the others stay. Below a rating that a moderator gave only moderators go."""
         entry = entry_to_change(request, pk)
-        catalog.change_entry(entry, **groups.fields(entry.owner, checked(EntryRequest, request, partial=True), entry))
+        rerating.change_entry(request.user, entry, **groups.fields(entry.owner, checked(EntryRequest, request, partial=True), entry))
         return Response(EntryAnswer(entry_to_read(request, pk), context=self.context).data)
 
     @extend_schema(operation_id="delete_entry", parameters=[REASON], responses={204: None, **problems(401, 403, 404, 410)})

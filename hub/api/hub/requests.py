@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from datetime import UTC
 from typing import Any
 
 from django.db import models
@@ -81,6 +82,12 @@ class VersionChange(VersionRequest):
 
     status = serializers.ChoiceField([Status.WITHDRAWN], required=False, help_text="`withdrawn` takes the version back; a tombstone stays.")
     reason = serializers.CharField(max_length=300, allow_blank=True, required=False, help_text="Why it is withdrawn; shown to readers.")
+    publish_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default_timezone=UTC,
+        help_text="A draft is published then, or as soon afterwards as it is ready; null: only when you say so. UTC without a zone.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "reason" in attrs and "status" not in attrs:

@@ -22,6 +22,7 @@ class Change:
 
 
 CHANGES: tuple[Change, ...] = (
+    Change(date(2026, 11, 22), OWN, "Publishing at a moment: publish_at of a version, read and changed."),
     Change(
         date(2026, 11, 22),
         ALL,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +13,8 @@ from hub.api.hub.answers import VersionAnswer
 from hub.api.hub.entries import REASON
 from hub.api.hub.requests import AnswerRequest, VersionChange, VersionRequest
 from hub.api.hub.views import CHANGE, HubView, checked, problems
-from registry import catalog
+from registry import catalog, schedule
+from registry.models import Version
 
 
 class Versions(HubView):
@@ -30,10 +33,12 @@ class OneVersion(HubView):
 
     @extend_schema(operation_id="change_version", request=VersionChange, responses={200: VersionAnswer, **problems(*CHANGE)})
     def patch(self, request: Request, pk: int) -> Response:
-        """Change the fields that are sent; `status: withdrawn` with a `reason` takes the version back."""
+        """Change the fields that are sent. `status: withdrawn` with a `reason` takes the version back; `publish_at` is for drafts."""
         version = version_to_change(request, pk)
         fields = checked(VersionChange, request, partial=True)
         status, reason = fields.pop("status", None), fields.pop("reason", "")
+        if "publish_at" in fields:
+            _schedule(version, fields.pop("publish_at"))
         if fields:
             catalog.change_version(version, **fields)
         if status:
@@ -45,6 +50,13 @@ class OneVersion(HubView):
         """Delete a version. One that was published leaves a tombstone, a draft leaves nothing."""
         catalog.delete_version(version_to_change(request, pk), request.query_params.get("reason", "").replace("\x00", ""))
         return Response(status=204)
+
+
+def _schedule(version: Version, at: datetime | None) -> None:
+    if at is None:
+        schedule.cancel(version)
+    else:
+        schedule.schedule(version, at)
 
 
 class Publish(HubView):

@@ -16,7 +16,7 @@ from hub.api.huggingface.answers import EntryNotFound, HubError, NothingYet, Rev
 from hub.api.huggingface.repositories import Place, find_place, repo_id
 from hub.api.huggingface.wellknown_answers import or_wellknown
 from hub.verdicts import reports
-from registry import names, queries, storage
+from registry import names, queries, saving, storage
 from registry.catalog import IN_WORK
 from registry.commits import MAIN, Row
 from registry.counters import count_download
@@ -66,6 +66,8 @@ def _stored(request: HttpRequest, user: User | None, place: Place, row: Row) -> 
         ) + (f"See {downloads.origin_of(request)}/files/{file.pk}/scan")
     if request.method == "GET" and place.version.status == Status.PUBLISHED and not RESUMED.match(request.headers.get("Range", "")):
         count_download(file)
+        if user is not None:
+            saving.had(user, place.version)
     return response
 
 

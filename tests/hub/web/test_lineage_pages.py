@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from hub.lineage import Relative
 from hub.web.lineage import DRAWN, ROW, side
 from inference.models import Merge, MergeInput
-from registry.models import BlobHash, Entry, File, TensorDigests, TensorIndex, User
+from registry.models import Blob, BlobHash, Entry, File, TensorDigests, TensorIndex, User
 from tests.factories import FileFactory
 from tests.hub.published import published_entry, published_version
 
@@ -160,3 +160,15 @@ def test_queries_do_not_grow_with_the_family(client: Client, creator: User, djan
     with django_assert_max_num_queries(len(one)):
         page(client, a)
     assert len(one) <= 15
+
+
+def test_what_was_trained_on_a_checkpoint_by_hash_is_its_child(client: Client, creator: User, stranger: User) -> None:
+    base = weights(creator, "Alpha", kind="checkpoint")
+    shown = {"Glow": {}, "Dusk": {"visibility": "private"}, "Mist": {}}
+    for name, entry in shown.items():
+        lora = weights(stranger, name, kind="lora", **entry)
+        said = {"base_sha256": "0" * 64} if name == "Mist" else {"base_sha256": base.sha256, "base_file": "Alpha"}
+        Blob.objects.filter(pk=lora.blob_id).update(detected={"kind": "lora", "training": said})
+    text = words(page(client, base))
+    assert "trained on it" in text
+    assert [name in text for name in shown] == [True, False, False]

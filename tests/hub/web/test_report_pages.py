@@ -8,8 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from hub import pace
-from registry import reports
-from registry.models import Report, User, Version
+from registry import reports, rerating
+from registry.models import Report, Token, User, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_version
 from tests.hub.web.visitors import signed_in
@@ -21,6 +21,18 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202eesrever"
 @pytest.fixture
 def version(creator: User) -> Version:
     return published_version(published_entry(creator))
+
+
+def test_the_page_and_the_api_keep_to_a_moderators_rating(creator: User) -> None:
+    entry = published_version(published_entry(creator)).entry
+    rerating.change_entry(UserFactory(is_moderator=True), entry, rating=4)
+    fields = {"name": entry.name, "kind": entry.kind, "visibility": "public", "rating": "1"}
+    page = signed_in(creator).post(f"/models/{entry.pk}/edit", fields)
+    assert "A moderator set this rating" in page.content.decode()
+    program = Client(headers={"Authorization": f"Bearer {Token.issue(creator, 'laptop', 'write')[1]}"})
+    lowered = program.patch(f"/api/hub/entries/{entry.pk}", {"rating": 1}, content_type="application/json")
+    assert (lowered.status_code, lowered.json()["code"]) == (403, "rating:moderator")
+    assert program.patch(f"/api/hub/entries/{entry.pk}", {"rating": 8}, content_type="application/json").json()["rating"] == 8
 
 
 def test_from_a_report_to_what_everybody_reads_of_it(version: Version) -> None:

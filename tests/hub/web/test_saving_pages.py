@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from registry import saving
-from registry.models import Collection, Entry, Follow, Note, User, Version
+from registry.models import Collection, Entry, Follow, Note, Token, User, Version
 from tests.factories import UserFactory
 from tests.hub.published import published_entry, published_file, published_version
 from tests.hub.web.visitors import signed_in
@@ -128,12 +128,20 @@ def test_a_follow_is_marked_for_the_same_base_model_alone(version: Version, read
     assert not Follow.objects.exists()
 
 
-def test_a_download_takes_the_mark_away(creator: User, reader: User) -> None:
+@pytest.mark.parametrize("door", ["civitai", "hugging face"])
+def test_a_download_takes_the_mark_away(creator: User, reader: User, door: str) -> None:
     first = published_file(creator, b"one", name="one.safetensors").version
     save(reader, first.entry, do="follow", version=str(first.pk))
     second = published_file(creator, b"two", name="two.safetensors", version=newer(first, first.base_model)).version
     assert "New for" in signed_in(reader).get("/my/saved").content.decode()
-    assert signed_in(reader).get(f"/api/download/models/{second.pk}").status_code == 307
+    if door == "civitai":
+        assert signed_in(reader).get(f"/api/download/models/{second.pk}").status_code == 307
+    else:
+        program = Client(headers={"Authorization": f"Bearer {Token.issue(reader, 'laptop')[1]}"})
+        address = f"/{creator.username}/{second.entry.slug}/resolve/{second.pk}/two.safetensors"
+        assert program.head(address).status_code == 200
+        assert "New for" in signed_in(reader).get("/my/saved").content.decode(), "asking for the size downloads nothing"
+        assert program.get(address).status_code == 200
     assert "New for" not in signed_in(reader).get("/my/saved").content.decode()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from registry import catalog
+from registry import catalog, schedule
 from registry.models import Version
 from tests.factories import EntryFactory, FileFactory, VersionFactory
 
@@ -140,3 +142,25 @@ def test_a_deleted_version_leaves_a_tombstone_if_it_was_published(api: APIClient
     assert api.get(f"/api/hub/versions/{draft.pk}").status_code == 404
     for answer in (api.patch(f"/api/hub/versions/{published.pk}", {"name": "x"}), api.post(f"/api/hub/versions/{published.pk}/publish")):
         assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+
+
+def test_a_draft_is_published_at_a_moment(api: APIClient, creator: Any, other: APIClient) -> None:
+    version = ready(creator)
+    address, at = f"/api/hub/versions/{version.pk}", (timezone.now() + timedelta(hours=1)).replace(microsecond=0)
+    asked = api.patch(address, {"publish_at": at.isoformat(), "name": "dawn"})
+    assert (asked.status_code, asked.json()["name"], asked.json()["state"]) == (200, "dawn", "draft")
+    assert datetime.fromisoformat(asked.json()["publish_at"]) == at
+    assert other.patch(address, {"publish_at": None}).status_code == 404
+    assert api.patch(address, {"publish_at": None}).json()["publish_at"] is None
+    api.patch(address, {"publish_at": at.isoformat()})
+    Version.objects.update(publish_at=timezone.now())
+    assert schedule.publish_due() == 1
+    over = api.patch(address, {"publish_at": at.isoformat()})
+    assert (over.status_code, over.json()["code"]) == (400, "schedule:no-draft")
+
+
+@pytest.mark.parametrize(("at", "status"), [("2020-01-01T00:00:00Z", 400), ("2999-01-01T00:00:00Z", 400), ("soon", 400), (7, 400)])
+def test_moments_that_cannot_be_are_refused(api: APIClient, version: Json, at: Any, status: int) -> None:
+    answer = api.patch(f"/api/hub/versions/{version['id']}", {"publish_at": at, "name": "never"})
+    assert answer.status_code == status
+    assert Version.objects.get().name == "v1"
