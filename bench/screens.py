@@ -162,7 +162,6 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
         ("edit-version", f"/model-versions/{found['draft']}/edit"),
         ("draft", f"/models/{found['own']}"),
         ("model-of-others", MODEL),
-        ("my-merges", "/my/merges"),
         ("merge-made", found["merged"]),
         ("render", found["render"]),
         ("collection", found["collection"]),

@@ -93,7 +93,7 @@ def draft(page: Any, weights: bytes, found: dict[str, str]) -> None:
     page.locator("input[type=file]").first.set_input_files(
         {"name": "winter-word.safetensors", "mimeType": "application/octet-stream", "buffer": weights}
     )
-    page.get_by_role("button", name="Publish").wait_for(timeout=MADE_MS)
+    page.get_by_role("button", name="Publish", exact=True, disabled=False).wait_for(timeout=MADE_MS)
     page.goto(f"/model-versions/{found['draft']}", wait_until="networkidle")
     found["own"] = address(page, "main a[href^='/models/'][href$='/edit']").split("/")[2]
 
