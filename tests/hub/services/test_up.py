@@ -133,17 +133,6 @@ def test_sigterm_stops_everything_within_ten_seconds_and_the_next_start_keeps_th
     assert kept.stdout.splitlines()[-1:] == ["1"], kept.stderr
 
 
-def test_ctrl_c_stops_it_too(hub: Hub) -> None:
-    assert hub.stop(signal.SIGINT) < 10.5
-    assert none_left(hub.data, 1) == {}
-
-
-def test_killed_launcher_leaves_no_orphan(hub: Hub) -> None:
-    assert len(of_folder(hub.data)) > 8
-    hub.stop(signal.SIGKILL)
-    assert none_left(hub.data, 5) == {}
-
-
 @pytest.fixture
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub that the user `nobody` runs in a folder of its own."""
@@ -173,13 +162,15 @@ def test_ordinary_user_runs_it_whole(ordinary: Hub) -> None:
     assert ordinary.stop() < 10.5
 
 
-def test_hub_keeps_its_files_in_the_embedded_s3(tmp_path: Path) -> None:
-    hub = Hub(tmp_path / "data", "--storage", "s3", *QUICK)
+def test_hub_keeps_its_files_in_the_embedded_s3_and_ctrl_c_stops_all_of_it(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "data", "--storage", "s3")
     try:
         hub.start()
         with urllib.request.urlopen(f"{hub.url}/healthz", timeout=10) as answer:
             assert json.load(answer)["storage"]["ok"]
         assert not (hub.data / "storage").exists()
-        assert hub.stop() < 10.5
+        assert len(processes_named(hub.data, "weed")) > 0
+        assert hub.stop(signal.SIGINT) < 10.5
+        assert none_left(hub.data, 1) == {}
     finally:
         hub.end()
