@@ -34,8 +34,11 @@ CHECKS = {
 }
 COLLECT = {"collection": [PYTHON, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider"]}
 """Finds every test once before two processes do: what nobody has imported yet, libraries and all, would be compiled in both of them."""
-WHOLE = ["-p", "tests.lanes", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-"""Everything runs in two processes, a file of tests in one of them and in order: browser tests are to stay last."""
+LANES = os.environ.get("WEIGH_TEST_LANES", "2")
+WHOLE = ["-p", "tests.lanes", "-n", LANES, "--dist", "loadfile", "--no-loadscope-reorder"]
+"""Everything runs in two processes (or `WEIGH_TEST_LANES`, at most six), a file of tests in one of them and in order: browser tests are
+to stay last. Each takes 1 to 2.5 GB.
+"""
 PYTEST_SECONDS_TO_END = 10.0
 # What is thrown away need not survive a power cut.
 FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

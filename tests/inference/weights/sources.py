@@ -18,17 +18,18 @@ from registry.formats.window import Window
 
 
 def numbers(path: Path, tensors: int = 16, mib: int = 1) -> TensorDirectory:
-    """Writes a safetensors file of float32 tensors of so many MiB each; its directory."""
+    """Writes a safetensors file of float32 tensors of so many MiB each, one MiB over and over; its directory."""
     shape = (mib << 10, 256)
     planned = [
         Planned(f"model.diffusion_model.{at:03}.weight", "F32", TensorEntry(("x",), "F32", shape, 0, 0, row_major(shape)))
         for at in range(tensors)
     ]
-    dice = np.random.default_rng(1)
+    drawn = np.random.default_rng(1).standard_normal(1 << 18, dtype=np.float32)
     with path.open("wb") as file:
         file.write(header_bytes(planned, {"format": "pt"}))
-        for _ in planned:
-            file.write(dice.standard_normal(shape, dtype=np.float32).tobytes())
+        for at in range(tensors):
+            mebibyte = (drawn * np.float32(1 + at / 64)).tobytes()
+            file.writelines(mebibyte for _ in range(mib))
     with path.open("rb") as file:
         return read_safetensors(Window(file.fileno()))
 
