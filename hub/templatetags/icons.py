@@ -64,16 +64,20 @@ KINDS = {
     "other": "file",
 }
 
+POINTING = frozenset({"arrow", "back"})
+"""Those that point along the line, and so the other way where that is read from right to left."""
+
 
 @register.simple_tag
 def icon(name: str, size: int = 18) -> SafeString:
     """An icon beside text that says the same: hidden from screen readers."""
     path = PATHS.get(KINDS.get(name, name), PATHS["file"])
     return format_html(
-        '<svg class="icon" width="{0}" height="{0}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.7" '
+        '<svg class="icon{2}" width="{0}" height="{0}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.7" '
         'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false"><path d="{1}"/></svg>',
         size,
         mark_safe(path),  # noqa: S308  (from the table above)
+        " points" if name in POINTING else "",
     )
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from markdown_it import MarkdownIt
 
 from hub.said import said
+from hub.verdicts.sentences import TITLES
 from registry.formats.plaintext import printable
 
 register = template.Library()
@@ -52,6 +53,12 @@ def seconds(value: float | None) -> str:
 def tone(verdict: str) -> str:
     """The colour of a verdict, as the end of a class name: ok, warn, bad, err; muted for what waits."""
     return {"success": "ok", "suspicious": "warn", "danger": "bad", "error": "err"}.get(verdict, "muted")
+
+
+@register.filter
+def verdict_word(verdict: str) -> str:
+    """A verdict by its name on pages; "unknown" for none, and as it is where it is none of ours."""
+    return str(TITLES.get(verdict, verdict)) or _("unknown")
 
 
 @register.filter

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from hub import compatible
+from hub.said import said
 from hub.web import access
 from registry import catalog, places
 from registry.agreements import kind_label
@@ -39,7 +40,7 @@ def facts(file: File) -> dict[str, Any]:
         "variants": ", ".join(_texts(found.get("variants"))),
         "prediction": PREDICTIONS.get(_text(found.get("prediction")), ""),
         "quantization": _text(found.get("quantization")),
-        "confidence": _text(found.get("confidence")),
+        "confidence": said(_text(found.get("confidence"))),
         "resolution": _text(found.get("resolution")),
         "parameters": _count(found.get("parameters")),
         "tensors": _count(found.get("tensors")),
@@ -66,7 +67,8 @@ INSIDE = (
 def _training(found: Any) -> list[tuple[str, str]]:
     """What the trainer states of the training, as (label, value)."""
     rows = found.items() if isinstance(found, dict) else ()
-    shown = [(_text(name, 40).replace("_", " ").capitalize(), _("yes") if value is True else _text(value, 500)) for name, value in rows]
+    named = ((_text(name, 40).replace("_", " ").capitalize(), value) for name, value in rows)
+    shown = [(name and _(name), _("yes") if value is True else _text(value, 500)) for name, value in named]  # names that we know
     return sorted((name, value) for name, value in shown if value)[:MAX_TRAINING]
 
 

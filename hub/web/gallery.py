@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from hub import pictures
+from hub.said import said
 from inference.models import Render, Shot
 from registry import queries
 from registry.formats.plaintext import printable
@@ -121,9 +122,9 @@ def tile_of(shot: Shot, stem: str) -> Tile:
     spec: dict[str, Any] = shot.spec
     prompt = str(spec.get("prompt", ""))
     if shot.picture is None:
-        return Tile(shot, prompt, shot.label, int(spec.get("width", 512)), int(spec.get("height", 512)), unfit=shot.error)
+        return Tile(shot, prompt, said(shot.label), int(spec.get("width", 512)), int(spec.get("height", 512)), unfit=shot.error)
     source, width, height = pictures.small(shot.picture, f"{stem}-{shot.picture.seed}")
-    return Tile(shot, prompt, shot.label, width, height, source)
+    return Tile(shot, prompt, said(shot.label), width, height, source)
 
 
 def named(user: Any, render: Render) -> str:

@@ -21,6 +21,13 @@ OVER = """() => [...document.querySelectorAll("body *")].map(one => [one, one.ge
   .filter(([one, box]) => box.width && (box.right > innerWidth + 1 || box.left < -1))
   .slice(0, 3).map(([one]) => one.outerHTML.slice(0, 120))"""
 
+TURNED = """(turned) => [...document.querySelectorAll("main .icon.points, main code, main .hash, main kbd")]
+  .filter((one) => one.checkVisibility() && (
+  one.matches(".icon") ? new DOMMatrix(getComputedStyle(one).transform).a !== turned
+    : getComputedStyle(one).direction !== "ltr" && getComputedStyle(one).unicodeBidi !== "plaintext"))
+  .map((one) => one.outerHTML.slice(0, 120))"""
+"""Arrows that do not point along the line, and code that is not written from left to right."""
+
 
 @pytest.fixture
 def everyone(stores: Path, settings: Any, tmp_path: Path) -> Everyone:
@@ -46,6 +53,7 @@ def test_no_page_is_too_narrow_for_another_language(
         page.goto(address)
         assert page.evaluate("getComputedStyle(document.documentElement).direction") == direction
         width = page.evaluate("document.documentElement.scrollWidth")
+        faults += [f"{name}: {one}" for one in page.evaluate(TURNED, -1 if direction == "rtl" else 1)]
         faults += [f"{name}: {width} px wide, {page.evaluate(OVER)}"] if width > 320 else []
     assert len(seen) == len(SHOWN), set(SHOWN) - seen
     assert not faults, "\n".join(faults)

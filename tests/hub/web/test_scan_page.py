@@ -234,7 +234,7 @@ def test_earlier_reports_on_the_same_bytes_are_listed_newest_first(client: Clien
         ScanReport.objects.create(blob=file.blob, verdict=verdict, scanner=f"0.{number}", policy="old", report={})
     said = words(page(client, file))
     history = said[said.index("Earlier reports on the same bytes") :]
-    assert re.search(r"0\.1 old suspicious .* 0\.0 old success .* 1\.0\.0 2026-11-21 danger", history)
+    assert re.search(r"0\.1 old Suspicious .* 0\.0 old Success .* 1\.0\.0 2026-11-21 Danger", history)
     assert "0.2 old" not in history
 
 
