@@ -1,4 +1,5 @@
-"""GET /api/v1/images: previews that this caller may see, one page of them. A picture is one item, however many versions show it.
+"""GET /api/v1/images: previews and people's images that this caller may see, one page of them. A picture is one item, however many
+versions show it; which images there are, and under which ids, `attached` says.
 
 Which pictures show a version at all is `images`' rule, asked here as a query: those of its newest finished previews in which its own
 weights act.
@@ -7,8 +8,8 @@ weights act.
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
-from collections.abc import Collection
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from hub import pictures
-from hub.api.civitai import paging, vocabulary
+from hub.api.civitai import attached, paging, vocabulary
 from hub.api.civitai.answers import answer, endpoint, iso
 from hub.api.civitai.feedquery import FeedQuery, read_feed_query
 from hub.api.civitai.paging import Order
@@ -27,11 +28,13 @@ from inference.models import Picture, Shot
 from inference.offered import offered_previews
 from registry import queries
 from registry.lifecycle import RenderState
-from registry.models import Entry, Rating, User, Version, Visibility
+from registry.models import Entry, Rating, User, UserImage, Version, Visibility
 
 WORDS = {Rating.PG: "None", Rating.PG13: "Soft", Rating.R: "Mature", Rating.X: "X", Rating.XXX: "X"}
 NO_REACTIONS = dict.fromkeys(("cryCount", "laughCount", "likeCount", "dislikeCount", "heartCount", "commentCount"), 0)
-NEWEST, OLDEST = Order("newest-pictures", ()), Order("oldest-pictures", (), descending=False)
+NEWEST, OLDEST = Order("newest-of-both", ("picture",)), Order("oldest-of-both", ("picture",), descending=False)
+"""Places are two: the last picture and the last image that were told. Each kind is walked by its own ids."""
+ENDS = {True: (2**63 - 1, 2**63 - 1), False: (0, 0)}
 RANDOM = Order("random-pictures", ("shuffle", "rank"), descending=False)
 """A shuffle by a seed that its cursor keeps, so that walking on repeats nothing."""
 MOST_SEED, MOST_RANK = 2**31, 2**63 - 1
@@ -39,7 +42,8 @@ MOST_SEED, MOST_RANK = 2**31, 2**63 - 1
 
 @dataclass(slots=True)
 class Shown:
-    """One shot as the feed tells it; of several with the same picture the first is told, and the versions of all."""
+    """One shot as the feed tells it; of several with the same picture the first is told, and the versions of all. Or an image, which has
+    a path of its own, and is its own post."""
 
     picture: int
     sha256: str
@@ -59,6 +63,7 @@ class Shown:
     visibility: str
     username: str
     versions: list[int] = field(default_factory=list)
+    path: str = ""
     tags: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -73,17 +78,17 @@ COLUMNS = (
 @endpoint
 def images(request: HttpRequest, user: User | None) -> HttpResponse:
     query = read_feed_query(request.GET)
-    shots = shots_of(user, query)
-    order, places = _ordered(Picture.objects.filter(Exists(shots.filter(picture=OuterRef("pk")))), query)
+    shots, people = shots_of(user, query), attached.images_of(_versions(user, attached.any_author(query)), query)
     start = (query.page - 1) * query.limit if query.page else 0
-    window = list(places[start : start + query.limit + 1]) if query.limit else []
-    shown = _shown(shots, [place[-1] for place in window[: query.limit]])
+    order, met = _met(Picture.objects.filter(Exists(shots.filter(picture=OuterRef("pk")))), people, query, start + query.limit + 1)
+    window = met[start:] if query.limit else []
+    shown = _shown(shots, people, [one for one, _ in window[: query.limit]])
     if query.with_tags:
         _add_tags(shown)
     origin = origin_of(request)
     metadata: dict[str, Any] = {"currentPage": query.page, "pageSize": query.limit} if query.page else {}
     if len(window) > query.limit:
-        cursor = paging.cursor_of(order, window[query.limit - 1])
+        cursor = paging.cursor_of(order, window[query.limit - 1][1])
         metadata |= {"nextCursor": cursor, "nextPage": paging.next_page(request, cursor)}
     return answer({"items": [_item(origin, one, query) for one in shown], "metadata": metadata})
 
@@ -103,9 +108,9 @@ def shots_of(user: User | None, query: FeedQuery) -> QuerySet[Shot]:
     if days is not None:
         shots = shots.filter(picture__created_at__gte=timezone.now() - timedelta(days=days))
     if query.images is not None:
-        shots = shots.filter(picture__in=query.images)
+        shots = shots.filter(picture__in=attached.of_pictures(query.images))
     if query.post is not None:
-        shots = shots.filter(render=query.post)
+        shots = shots.filter(render__in=attached.of_pictures([query.post]))
     if query.only_with_meta:
         shots = shots.exclude(picture__meta={})
     return shots.none() if query.media not in {"", "image"} else shots.order_by()
@@ -130,32 +135,72 @@ def _versions(user: User | None, query: FeedQuery) -> QuerySet[Version]:
     return versions
 
 
-def _ordered(found: QuerySet[Picture], query: FeedQuery) -> tuple[Order, QuerySet[Picture, Any]]:
-    """The order, and the places of all pictures behind the cursor in it. The hub counts no reactions: what sorts by them is by age."""
+def _met(
+    pictures_: QuerySet[Picture], images_: QuerySet[UserImage], query: FeedQuery, most: int
+) -> tuple[Order, list[tuple[int, tuple[int, ...]]]]:
+    """The order, and behind the cursor in it at most so many (id in the feed, place). The hub counts no reactions: what sorts by them is
+    by age. Two statements, whatever was asked."""
     if query.sort == "Random":
-        return RANDOM, _shuffled(found, query)
+        after = paging.place_of(RANDOM, query.cursor) if query.cursor else None
+        seed = after[0] if after else secrets.randbelow(MOST_SEED)
+        drawn = [*_shuffled(pictures_, 0, seed, after, most), *_shuffled(images_, attached.RAISED, seed, after, most)]
+        return RANDOM, [(one, (seed, rank, one)) for rank, one in sorted(drawn)[:most]]
     order = OLDEST if query.sort == "Oldest" else NEWEST
-    if query.cursor:
-        [last] = paging.place_of(order, query.cursor)
-        found = found.filter(pk__lt=last) if order.descending else found.filter(pk__gt=last)
-    # Few pictures are found and sorted; of many the newest are met by walking down the index, which a sum keeps PostgreSQL from.
+    ends = tuple(paging.place_of(order, query.cursor)) if query.cursor else ENDS[order.descending]
+    parts = [_walked(rows, end, order, query, most) for rows, end in zip((pictures_, images_), ends, strict=True)]
+    return order, _merged(parts, ends, order, most)
+
+
+def _walked(rows: QuerySet[Any], last: int, order: Order, query: FeedQuery, most: int) -> deque[tuple[datetime, int]]:
+    """(moment, id) of those behind the last one, by their ids."""
+    rows = rows.filter(pk__lt=last) if order.descending else rows.filter(pk__gt=last)
+    # Few are found and sorted; of many the newest are met by walking down the index, which a sum keeps PostgreSQL from.
     place = F("pk") + 0 if query.narrow else F("pk")
-    return order, found.order_by(place.desc() if order.descending else place.asc()).values_list("pk")
+    return deque(rows.order_by(place.desc() if order.descending else place.asc()).values_list("created_at", "pk")[:most])
 
 
-def _shuffled(found: QuerySet[Picture], query: FeedQuery) -> QuerySet[Picture, Any]:
-    after = paging.place_of(RANDOM, query.cursor) if query.cursor else None
-    seed = Value(after[0] if after else secrets.randbelow(MOST_SEED), output_field=BigIntegerField())
-    mixed = Func(F("pk"), seed, function="hashint8extended", output_field=BigIntegerField())  # PostgreSQL's own, of a bigint
+def _merged(parts: list[deque[tuple[datetime, int]]], ends: tuple[int, ...], order: Order, most: int) -> list[tuple[int, tuple[int, ...]]]:
+    """Always the head that is next by its moment, each kind in the order of its ids: so a place says exactly what was told before."""
+    met: list[tuple[int, tuple[int, ...]]] = []
+    places = list(ends)
+    while len(met) < most and any(parts):
+        first = (max if order.descending else min)((kind for kind in (0, 1) if parts[kind]), key=lambda kind: parts[kind][0][0])
+        _, pk = parts[first].popleft()
+        places[first] = pk
+        met.append((attached.raised(pk) if first else pk, tuple(places)))
+    return met
+
+
+def _shuffled(rows: QuerySet[Any], raised: int, seed: int, after: Sequence[int] | None, most: int) -> Iterable[tuple[int, int]]:
+    """(rank, id in the feed) of those behind the place."""
+    one = ExpressionWrapper(F("pk") + Value(raised, output_field=BigIntegerField()), output_field=BigIntegerField())
+    given = Value(seed, output_field=BigIntegerField())
+    mixed = Func(one, given, function="hashint8extended", output_field=BigIntegerField())  # PostgreSQL's own, of a bigint
     # Said in so many words that it is a bigint: Django takes any "&" for a small integer, which no large number could exceed.
-    found = found.annotate(shuffle=seed, rank=ExpressionWrapper(mixed.bitand(MOST_RANK), output_field=BigIntegerField()))
+    rows = rows.annotate(one=one, rank=ExpressionWrapper(mixed.bitand(MOST_RANK), output_field=BigIntegerField()))
     if after:
-        found = found.filter(Q(rank__gt=after[1]) | Q(rank=after[1], pk__gt=after[2]))
-    return found.order_by("rank", "pk").values_list("shuffle", "rank", "pk")
+        rows = rows.filter(Q(rank__gt=after[1]) | Q(rank=after[1], one__gt=after[2]))
+    return rows.order_by("rank", "one").values_list("rank", "one")[:most]
 
 
-def _shown(shots: QuerySet[Shot], ids: Collection[int]) -> list[Shown]:
-    """What is told of these pictures, in their order. Where a listed model shows one, it does not tell of unlisted ones that do too."""
+def _shown(shots: QuerySet[Shot], people: QuerySet[UserImage], ids: Collection[int]) -> list[Shown]:
+    """What is told of these pictures and images, in their order; what was there a moment ago is left out."""
+    told = {one.picture: one for one in _shown_pictures(shots, attached.of_pictures(ids))}
+    told |= {attached.raised(image.pk): _shown_image(image) for image in attached.loaded(people, attached.lowered(ids))}
+    return [told[one] for one in ids if one in told]
+
+
+def _shown_image(image: UserImage) -> Shown:
+    file, version, one = image.file, image.version, attached.raised(image.pk)
+    of_file = (file.sha256, file.width, file.height, 0, file.blurhash, image.created_at, attached.meta(image), one)
+    of_version = (version.pk, version.base_model, version.name, version.entry_id, version.entry.name)
+    rating = max(image.rating, version.entry.rating)
+    who = (rating, version.entry.visibility, image.owner.username)
+    return Shown(one, *of_file, *of_version, *who, versions=[version.pk], path=attached.path(image))
+
+
+def _shown_pictures(shots: QuerySet[Shot], ids: Collection[int]) -> list[Shown]:
+    """Where a listed model shows one, it does not tell of unlisted ones that do too."""
     if not ids:
         return []
     found: dict[int, list[Shown]] = defaultdict(list)
@@ -187,7 +232,7 @@ def _item(origin: str, one: Shown, query: FeedQuery) -> dict[str, Any]:
     meta = (one.meta if query.flat_meta else {"id": one.picture, "meta": one.meta}) if query.with_meta else None
     data = {
         "id": one.picture,
-        "url": origin + pictures.path(one.sha256, None, f"{one.entry_name}-{one.version_name}-{one.seed}"),
+        "url": origin + (one.path or pictures.path(one.sha256, None, f"{one.entry_name}-{one.version_name}-{one.seed}")),
         "width": one.width,
         "height": one.height,
         "nsfwLevel": word,

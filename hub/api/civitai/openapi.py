@@ -137,7 +137,11 @@ PATHS: Json = {
     "/api/v1/model-versions/by-hash": {"post": OF_HASHES[0]},
     "/api/v1/model-versions/by-hash/ids": {"post": OF_HASHES[1]},
     "/api/v1/model-files/{fileId}/tensor-metadata": {"get": FILE_TENSORS},
-    "/api/v1/images": {"get": operation("images", "Previews that the hub rendered", ref("Images"), 400, 429, parameters=IMAGES)},
+    "/api/v1/images": {
+        "get": operation(
+            "images", "Previews that the hub rendered, and images that people attached", ref("Images"), 400, 429, parameters=IMAGES
+        )
+    },
     "/api/v1/creators": {"get": operation("creators", "Who published something", ref("Creators"), 400, parameters=NUMBERED)},
     "/api/v1/tags": {"get": operation("tags", "Tags of listed models", ref("Tags"), 400, parameters=NUMBERED)},
     "/api/v1/users": {"get": operation("users", "Names", ref("Users"), 400, parameters=(query("ids", IDS), query("query", TEXT)))},

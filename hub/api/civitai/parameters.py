@@ -161,7 +161,7 @@ def whole_number(given: QueryDict, key: str, default: int, low: int, high: int) 
     text = (given.get(key) or "").strip()
     if not text:
         return default
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+    if not re.fullmatch(r"\d{1,10}", text, re.ASCII) or not low <= int(text) <= high:
         raise ApiError(400, f"Invalid value for {key}: it must be a whole number from {low} to {high}")
     return int(text)
 

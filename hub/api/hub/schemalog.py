@@ -22,6 +22,7 @@ class Change:
 
 
 CHANGES: tuple[Change, ...] = (
+    Change(date(2026, 11, 22), CIVITAI, "The picture feed also lists images that people attached; their ids begin above 2^30."),
     Change(date(2026, 11, 22), OWN, "Publishing at a moment: publish_at of a version, read and changed."),
     Change(
         date(2026, 11, 22),
