@@ -22,23 +22,23 @@ from samples.layout import TINY, Widths, ema_name, sd1, vae
 
 State = dict[str, torch.Tensor]
 P = ParamSpec("P")
-KEPT, KEPT_BYTES = 16, 4 << 20
-"""How many files `once` keeps of each builder, and of what size."""
+KEPT_BYTES = 160 << 20
+"""Bytes of files that `once` keeps."""
+_kept: dict[str, bytes] = {}
 
 
 def once(builder: Callable[Concatenate[Path, P], Path]) -> Callable[Concatenate[Path, P], Path]:
     """A builder that writes what it wrote before for the same arguments and name (torch writes a file's name into it)."""
-    kept: dict[str, bytes] = {}
 
     @wraps(builder)
     def write(path: Path, *args: P.args, **more: P.kwargs) -> Path:
-        key = repr((path.name, args, sorted(more.items())))
-        if key in kept:
-            path.write_bytes(kept[key])
+        key = repr((builder.__module__, builder.__name__, path.name, args, sorted(more.items())))
+        if key in _kept:
+            path.write_bytes(_kept[key])
             return path
         builder(path, *args, **more)
-        if len(kept) < KEPT and path.stat().st_size <= KEPT_BYTES:
-            kept[key] = path.read_bytes()
+        if sum(map(len, _kept.values())) + path.stat().st_size <= KEPT_BYTES:
+            _kept[key] = path.read_bytes()
         return path
 
     return write

@@ -1,4 +1,4 @@
-"""Every attack gets the verdict and the reason it must get, and none is ever called a success."""
+"""Every attack gets the verdict and the reason it must get, in codes that the glossary explains, and none is ever called a success."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from hub.verdicts import glossary
 from scanner.pickles import scan
 from tests.attacks import ATTACKS, Attack, catalogue, disguises
 from tests.attacks.catalogue import CLASSES
@@ -20,7 +21,9 @@ def test_attack_is_answered_as_stated(attack: Attack) -> None:
     report = scan(data, name=attack.name)
     taken = time.process_time() - started
     assert report.verdict == attack.verdict, [(finding.code, finding.message) for finding in report.findings]
-    assert attack.code in {finding.code for finding in report.findings}
+    said = {finding.code for finding in report.findings}
+    assert attack.code in said
+    assert sorted(said - set(glossary.CODES)) == []
     assert attack.verdict != "success"
     assert report.verdict == "suspicious" or report.directory is None
     assert taken < 5
@@ -38,6 +41,7 @@ def test_the_tar_trick_is_one_that_tarfile_takes() -> None:
 def test_there_are_many_attacks() -> None:
     assert len(ATTACKS) >= 310
     assert len({attack.title for attack in ATTACKS}) == len(ATTACKS)
+    assert len({attack.code for attack in ATTACKS}) > 30
 
 
 @pytest.mark.parametrize("klass", CLASSES)
