@@ -91,6 +91,17 @@ WORDS = (
     pgettext_lazy("said", "danger: {kind}"),
     pgettext_lazy("said", "error: {kind}"),
     pgettext_lazy("said", "{name}, {size} bytes"),
+    pgettext_lazy("said", "training state"),
+    pgettext_lazy("said", "EMA counters"),
+    pgettext_lazy("said", "EMA"),
+    pgettext_lazy("said", "model A"),
+    pgettext_lazy("said", "model B"),
+    pgettext_lazy("said", "model C"),
+    pgettext_lazy("said", "Model A"),
+    pgettext_lazy("said", "Model B"),
+    pgettext_lazy("said", "Model C"),
+    pgettext_lazy("said", "the VAE"),
+    pgettext_lazy("said", "The VAE"),
     pgettext_lazy("said", "it makes videos"),
     pgettext_lazy("said", "it has a noise schedule of its own (EDM)"),
     pgettext_lazy("said", "it reads texts with a language model (Kolors)"),
@@ -103,6 +114,8 @@ WORDS = (
 DEEP = 3
 """A value may be a sentence itself, and so may one of its values."""
 LONGEST = 4000
+SEPARATOR = "; "
+"""Between several things that a note tells in a row."""
 BEGIN = 5
 """Letters by which templates are told apart before they are compared."""
 _VALUE = re.compile(r"\{(\w*)\}")
@@ -117,6 +130,10 @@ def _said(text: str, deep: int) -> str:
     if not text or len(text) > LONGEST or translation.get_language() in {None, settings.LANGUAGE_CODE}:
         return text
     table = _table(trans_real.catalog())
+    if deep and SEPARATOR in text:
+        parts = [(part, _said(part, 0)) for part in text.split(SEPARATOR)]
+        if all(part != told for part, told in parts):
+            return pgettext("between the parts of a sentence", "; ").join(told for _, told in parts)
     for literals, names, template in (*table.get(text[:BEGIN], ()), *table.get("", ())):
         values = _values(text, literals)
         if values is not None:

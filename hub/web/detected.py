@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 from django.views.decorators.http import require_POST
 
 from hub import compatible
@@ -44,7 +44,7 @@ def facts(file: File) -> dict[str, Any]:
         "resolution": _text(found.get("resolution")),
         "parameters": _count(found.get("parameters")),
         "tensors": _count(found.get("tensors")),
-        "inside": ", ".join(str(name) for key, name in INSIDE if found.get(key) is True),
+        "inside": _comma().join(str(name) for key, name in INSIDE if found.get(key) is True),
         "network": _network(found),
         "alternatives": ", ".join(name for name in _texts(found.get("alternatives"), 20) if name != base),
         "training": _training(found.get("training")),
@@ -53,6 +53,10 @@ def facts(file: File) -> dict[str, Any]:
         "words": training_words(file),
         "addon": compatible.asked_about(file),
     }
+
+
+def _comma() -> str:
+    return pgettext("between the parts of a list", ", ")
 
 
 PREDICTIONS = {"v": "v", "epsilon": gettext_lazy("epsilon (noise)"), "edm": "EDM"}
@@ -102,7 +106,7 @@ def _network(found: dict[str, Any]) -> str:
     """ "dim 16, alpha 8" """
     dim, alpha = found.get("network_dim"), found.get("network_alpha")
     parts = [f"{name} {value:g}" for name, value in ((_("dim"), dim), (_("alpha"), alpha)) if type(value) in (int, float)]
-    return ", ".join(parts)
+    return _comma().join(parts)
 
 
 def _text(value: Any, limit: int = 120) -> str:

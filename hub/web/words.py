@@ -173,13 +173,13 @@ def recipe(wanted: dict[str, Any]) -> str:
     """{"keep": "weights", "precision": "fp16"} -> "weights alone, half precision (fp16)"."""
     kept, how = wanted.get("keep", "all"), wanted.get("precision", "keep")
     what = str(KEEPS.get(kept, kept))
-    return what if how == "keep" else f"{what}, {PRECISIONS.get(how, how)}"
+    return what if how == "keep" else _("%(what)s, %(how)s") % {"what": what, "how": PRECISIONS.get(how, how)}
 
 
 def maker(file: File) -> str:
     if file.role == Role.DERIVED:
-        return _("Made by this hub from %(name)s") % {"name": file.source.name} if file.source else _("Made by this hub")
-    return _("Merged by this hub") if file.recipe.get("merge") else _("Made by the creator")
+        return _("Made by this hub from %(name)s.") % {"name": file.source.name} if file.source else _("Made by this hub.")
+    return _("Merged by this hub.") if file.recipe.get("merge") else _("Made by the creator.")
 
 
 def scan_line(file: File, imports: int | None) -> str:

@@ -65,7 +65,7 @@ def test_values_are_text_and_nothing_else() -> None:
     """A name that looks like a place for a value, or like markup, is handed on as it is; characters that hide are shown."""
     name = "{row}{0}%s<b>.ckpt"
     shown = said(f"This version already has a file named {name}. Rename yours, or delete the other first.")
-    assert shown == f"此版本已有名为 {name} 的文件。请给您的文件改名，或先删除另一个。"
+    assert shown == f"此版本已有名为 {name} 的文件。请给你的文件改名，或先删除另一个。"
     assert "\u202e" not in said("This file was made from a\u202eb by the hub. Ask for variants of that one.")
 
 
@@ -117,3 +117,8 @@ def test_pages_translate_what_is_stored_and_programs_get_it_as_it_was_written(cl
     refusal = variants.why_not(owner, File.objects.get(pk=file.pk))
     assert refusal is not None
     assert refusal.sentence == "This file is failed. Variants are made of files that are ready."
+
+
+def test_several_things_in_a_row_are_told_each_in_the_language() -> None:
+    assert said("a.safetensors, 19,047,774 bytes; b.safetensors, 12 bytes") == "a.safetensors，19,047,774 字节；b.safetensors，12 字节"
+    assert said("The checkpoint ends before its last storage; upload the whole file.").endswith("请上传完整的文件。")
