@@ -21,8 +21,10 @@ from django.urls import get_resolver
 from safetensors.numpy import save
 
 from hub.api.civitai import urls
+from hub.api.civitai.attached import raised
 from registry import catalog
 from registry.models import File, Token, User
+from tests import imagerows
 from tests.hub.published import published_entry, published_file, published_version
 from tests.pictures import rendered, specs
 
@@ -34,6 +36,7 @@ ID_KEYS = frozenset({"id", "modelId", "userId", "postId", "modelVersionId", "fil
 PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"),
     (re.compile(r"(?<=/models/)\d+|(?<=fileId=)\d+|(?<=/files/)\d+|(?<=civitai:)\d+(?=@)|(?<=@)\d+(?=$|\+)|(?<=\+)\d+$"), "<id>"),
+    (re.compile(r"(?<=/images/)\d+"), "<id>"),
     (re.compile(r"(?<=/pictures/)[0-9a-f]{64}"), "<sha256>"),
     (re.compile(r"(?<=expires=)\d+|(?<=signature=)[^&]+"), "<signed>"),
     (re.compile(r"(?<=cursor=)[^&]+"), "<cursor>"),
@@ -48,6 +51,7 @@ class World:
     small: File
     withdrawn: File
     picture: int
+    image: int
     anonymous: Client
     owner: Client
 
@@ -69,10 +73,13 @@ def world(creator: User) -> World:
     render = rendered(file, specs(2, 64))
     withdrawn = published_file(creator, b"withdrawn", "old.ckpt", version=published_version(published_entry(creator, name="Old")))
     catalog.withdraw(withdrawn.version, "made by mistake")
-    published_file(creator, b"another", "another.safetensors", version=published_version(published_entry(creator, name="Another")))
+    another = published_file(
+        creator, b"another", "another.safetensors", version=published_version(published_entry(creator, name="Another"))
+    )
+    image = imagerows.shown(creator, another.version)
     picture = render.shots.get(place=0).picture_id
     token = Token.issue(creator, "tests")[1]
-    return World(file, small, withdrawn, picture or 0, Client(), Client(headers={"Authorization": f"Bearer {token}"}))
+    return World(file, small, withdrawn, picture or 0, raised(image.pk), Client(), Client(headers={"Authorization": f"Bearer {token}"}))
 
 
 def get(address: str, **query: Any) -> Callable[[World], Any]:
@@ -92,6 +99,7 @@ def _named(text: str, world: World) -> str:
     return text.format(
         model=version.entry_id, version=version.pk, file=world.file.pk, small=world.small.pk, sha=world.file.sha256,
         gone=world.withdrawn.sha256, gone_version=world.withdrawn.version_id, picture=world.picture,
+        image=world.image,
     )  # fmt: skip
 
 
@@ -109,6 +117,7 @@ ROUTES: dict[str, Callable[[World], Any]] = {
     "images": get(V + "images", limit="1", sort="Oldest"),
     "images-of-model": get(V + "images", modelId="{model}", withMeta="true", withTags="true", sort="Oldest"),
     "image-flat": get(V + "images", imageId="{picture}", withMeta="true", flatMeta="true"),
+    "image-attached": get(V + "images", imageId="{image}", withMeta="true", withTags="true", flatMeta="true"),
     "creators": get(V + "creators"),
     "tags": get(V + "tags", limit="1"),
     "users": get(V + "users", query="ad"),
