@@ -35,6 +35,9 @@ MEMORY = 1 << 30
 GRACE = 2.0
 """Seconds that a child has, after its own time ran out, to say so before it is killed."""
 
+TO_END = 5.0
+"""Seconds that a child has to end once it has closed its mouth, before it is killed."""
+
 ASK_EVERY = 0.1
 """Seconds between two questions whether the work is still wanted."""
 
@@ -91,7 +94,7 @@ def run_child(
         answer, ended = _listen(child, time.monotonic() + timeout + GRACE, heard, cancelled)
         if answer is None or not ended:
             return None, answer
-        return child.wait(timeout=5), answer
+        return child.wait(timeout=TO_END), answer
     except subprocess.TimeoutExpired:
         return None, answer
     finally:

@@ -333,7 +333,9 @@ def test_a_worker_killed_in_mid_merge_is_found_and_the_next_makes_the_same_bytes
     long_merge.refresh_from_db()
     assert (long_merge.state, long_merge.attempts) == ("merging", 1), "the worker was too quick to be killed in mid-merge"
     assert not Version.objects.filter(files__merge=long_merge).exists()
-    wait_until(lambda: pipeline.sweep()["reclaimed"], 60, every=0.5)
+    assert long_merge.lease_until <= timezone.now() + timedelta(seconds=4)
+    Merge.objects.filter(pk=long_merge.pk).update(lease_until=timezone.now() - timedelta(seconds=1))  # as when those seconds were over
+    assert pipeline.sweep()["reclaimed"] == 1
     with celery_worker(worker_data, **env):
         wait_until(lambda: pipeline.sweep() and Merge.objects.filter(pk=long_merge.pk, state="made").exists(), 120, every=0.5)
     long_merge.refresh_from_db()

@@ -288,7 +288,9 @@ def test_a_worker_killed_in_the_middle_resumes_without_a_double_picture(creator:
     render.refresh_from_db()
     assert (render.state, render.attempts) == ("rendering", 1), "the worker was too quick to be killed in the middle"
     done = render.shots.exclude(picture=None).get()
-    wait_until(lambda: pipeline.sweep()["reclaimed"], 60, every=0.5)
+    assert render.lease_until <= timezone.now() + timedelta(seconds=4)
+    Render.objects.update(lease_until=timezone.now() - timedelta(seconds=1))  # as when those seconds were over
+    assert pipeline.sweep()["reclaimed"] == 1
     render = worked(render)
     assert (render.state, render.steps_done) == ("made", 42)
     assert render.shots.get(pk=done.pk).picture_id == done.picture_id

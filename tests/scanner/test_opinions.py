@@ -180,13 +180,14 @@ class TestTrouble:
         assert [(opinion.verdict, opinion.detail, opinion.objection) for opinion in found] == [("error", detail, "")] * 2
 
     def test_a_child_that_hangs(self, monkeypatch: pytest.MonkeyPatch, stored: Callable[[bytes], Path]) -> None:
+        monkeypatch.setattr(parent, "GRACE", 0.2)
         found = opinions_with(monkeypatch, stored(torch_zip()), "import time; time.sleep(60)", timeout=0.5)
         assert [(opinion.verdict, opinion.detail) for opinion in found] == [("error", "did not finish within 0.5 seconds")] * 2
 
     def test_a_scanner_that_takes_too_long_says_so_itself(self, stored: Callable[[bytes], Path]) -> None:
         rows = b"".join(b"\x8c\x01a\x94" for _ in range(400_000))
-        (_, slow) = ask(stored(pickled(b"](" + rows + b"e", PROTO4)), "pickle", timeout=3)
-        assert (slow.verdict, slow.detail) == ("error", "did not finish within 3 seconds")
+        (_, slow) = ask(stored(pickled(b"](" + rows + b"e", PROTO4)), "pickle", timeout=1.5)
+        assert (slow.verdict, slow.detail) == ("error", "did not finish within 1.5 seconds")
 
     def test_a_scanner_that_raises_is_logged(self, stored: Callable[[bytes], Path], caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):

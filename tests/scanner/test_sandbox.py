@@ -137,6 +137,8 @@ def test_killed_child_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_child_that_answers_nonsense_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str) -> None:
     monkeypatch.setattr(parent, "START", program)
+    if "sleep" in program:
+        monkeypatch.setattr(parent, "TO_END", 0.3)
     assert_unscanned(tmp_path, sentence)
 
 
@@ -155,6 +157,7 @@ def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
 
 def test_hopeless_child_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "pid"
+    monkeypatch.setattr(parent, "GRACE", 0.5)
     monkeypatch.setattr(parent, "START", f"import os, time; open({str(marker)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
     path = tmp_path / "stored"
     path.write_bytes(torch_zip())
