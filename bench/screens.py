@@ -94,7 +94,7 @@ def shoot(url: str, password: str, out: Path) -> None:
         sign_up(people["member"].new_page())
         sign_in(people["admin"].new_page(), "admin", password)
         found = screens_left.left(people["member"].new_page(), url)
-        for who, pages in listed(url, found).items():
+        for who, pages in listed(found).items():
             page = people[who].new_page()
             for name, address in pages:
                 take(page, address, name, out)
@@ -122,10 +122,15 @@ def sign_in(page: Any, name: str, password: str) -> None:
     page.wait_for_url(lambda address: "/login" not in address)
 
 
-def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """Every page by who looks at it."""
+def listed(found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """Every page, as (name, address), by who looks at it."""
+    of_admin = [("moderation", "/moderation"), ("preview-settings", f"/model-versions/{found['base']}/previews/settings")]
+    return {"visitor": open_to_all(found), "member": of_member(found), "admin": of_admin}
+
+
+def open_to_all(found: dict[str, str]) -> list[tuple[str, str]]:
     version, file = found["base"], found["file"]
-    visitor = [
+    return [
         ("grid", "/"),
         ("search", "/?q=shapes"),
         ("nothing-found", "/?q=lighthouse&kind=lora"),
@@ -152,8 +157,13 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
         ("not-found", "/nobody/nothing"),
         ("model-chinese", MODEL),
         ("grid-chinese", "/"),
+        ("image", found["image"]),
     ]
-    member = [
+
+
+def of_member(found: dict[str, str]) -> list[tuple[str, str]]:
+    version, file = found["base"], found["file"]
+    return [
         ("merge", f"/merge?a={file}"),
         ("upload", "/upload"),
         ("upload-files", f"/upload/{found['draft']}"),
@@ -178,13 +188,6 @@ def listed(url: str, found: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
         ("my-models", "/my/models"),
         ("my-pictures", "/my/pictures"),
     ]
-    if "image" in found:
-        visitor.append(("image", found["image"]))
-    return {
-        "visitor": visitor,
-        "member": member,
-        "admin": [("moderation", "/moderation"), ("preview-settings", f"/model-versions/{version}/previews/settings")],
-    }
 
 
 def take(page: Any, address: str, name: str, out: Path) -> None:
