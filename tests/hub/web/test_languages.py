@@ -17,11 +17,13 @@ from django.utils import translation
 from django.utils.translation import trans_real
 
 from hub import translations
+from tests.attacks import os_system_checkpoint
 from tests.factories import UserFactory
 from tests.hub import pseudo
 from tests.hub.everyone import Everyone, gather
 from tests.hub.published import published_entry, published_file, published_version
 from tests.hub.web import visited
+from tests.hub.web.test_scan_page import judged
 
 pytestmark = pytest.mark.django_db
 OURS = [code for code, _ in django_settings.LANGUAGES if code != django_settings.LANGUAGE_CODE]
@@ -166,6 +168,19 @@ def test_every_string_of_every_page_comes_from_the_catalogue(everyone: Everyone,
             continue  # their words are of catalogues that allauth brings
         if answer.headers["Content-Type"].startswith("text/html") and answer.status_code == 200:
             told += [f"{page.name}: {text[:160]}" for text in unmarked(answer.content.decode())]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.usefixtures("speaking", "stores")
+def test_what_a_scan_found_and_what_went_wrong_comes_from_the_catalogue(client: Client, creator: Any) -> None:
+    """Words that are stored in English, which only pages of files that met trouble show."""
+    file = judged(creator, os_system_checkpoint())
+    client.force_login(creator)
+    told = []
+    for address in (f"/files/{file.pk}/scan", f"/file/{file.pk}"):
+        page = client.get(address, headers={"Accept-Language": "de", "Accept": "text/html"}).content.decode()
+        found = (re.sub(rf"`[^`]*`|{file.version.entry.name} {file.version.name}", "", text) for text in unmarked(page))
+        told += [f"{address}: {text[:160]}" for text in found if PLAIN.search(text)]
     assert not told, "\n".join(told)
 
 
