@@ -39,6 +39,15 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+LEFT = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says when a page is left before an answer is there. Of an answer that failed it says `sendError` or `responseError`, too."""
+
+
+def _hear(message: Any, complaints: list[str]) -> None:
+    if message.type == "error" and not message.text.startswith(LEFT):
+        complaints.append(message.text)
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """What the browser said against our pages: console errors, refused scripts and styles, uncaught exceptions."""
@@ -55,7 +64,7 @@ def open_page(chromium: Any, live_hub: LiveHub, complaints: list[str]) -> Iterat
         context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: _hear(message, complaints))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 
