@@ -31,10 +31,11 @@ AUDIT = """async only => {
 }"""
 STILL = """{
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }");
+  const still = "transition: none !important; animation: none !important; content-visibility: visible !important;";
+  sheet.replaceSync(`*, *::before, *::after { ${still} }`);
   document.adoptedStyleSheets.push(sheet);
 }"""
-"""Colours do not fade from one theme to the other while axe looks."""
+"""Colours do not fade from one theme to the other while axe looks, and nothing waits to be drawn until one comes near."""
 CHANGING = (
     (re.compile(r"\bwh_[\w-]+"), "<token>"),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), "<hash>"),
