@@ -86,6 +86,7 @@ def merge(page: Any, found: dict[str, str]) -> None:
 def draft(page: Any, weights: bytes, found: dict[str, str]) -> None:
     page.goto("/upload")
     page.get_by_label("Name", exact=True).fill("Winter Word")
+    page.locator("main select[name$=kind]").first.select_option("embedding")
     page.get_by_label("Base model").fill("SD 1.5")
     page.get_by_role("button", name="Continue to the files").click()
     page.wait_for_url("**/upload/*")
@@ -93,7 +94,7 @@ def draft(page: Any, weights: bytes, found: dict[str, str]) -> None:
     page.locator("input[type=file]").first.set_input_files(
         {"name": "winter-word.safetensors", "mimeType": "application/octet-stream", "buffer": weights}
     )
-    page.get_by_role("button", name="Publish", exact=True, disabled=False).wait_for(timeout=MADE_MS)
+    page.locator("#work").get_by_text("Ready", exact=True).first.wait_for(timeout=MADE_MS)
     page.goto(f"/model-versions/{found['draft']}", wait_until="networkidle")
     found["own"] = address(page, "main a[href^='/models/'][href$='/edit']").split("/")[2]
 
